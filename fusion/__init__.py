@@ -1,0 +1,1 @@
+"""How are several systems' scores judged and joined?"""

@@ -1,0 +1,1 @@
+"""What do the organisers, and a person, get to see?"""

@@ -1,0 +1,1 @@
+"""How anomalous does one system find this clip?"""

@@ -1,0 +1,38 @@
+"""Detectors: from embeddings of normal clips to anomaly scores; a file in this folder is the registration.
+
+**Larger = more anomalous**, for every detector.
+
+Each public module `zoo/detectors/<name>.py` defines
+
+- `Config(Frozen)`: its hyper-parameters,
+- `build(config) -> Detector` (`density` alone takes the network's likelihood as well).
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.clips import Clip
+
+FloatArray = NDArray[np.floating]
+
+
+class Detector(Protocol):
+    """Fitted on the normal training clips of one (machine, section); scores any clip of it."""
+
+    def fit(self, embeddings: FloatArray, clips: Sequence[Clip]) -> Self:
+        """Learn what is normal. `embeddings` is (n, dim), row i belongs to `clips[i]` (domain None counts as source).
+
+        Raises: AsdzooError when there is nothing to learn from or an embedding is not finite.
+        """
+        ...
+
+    def score(self, embeddings: FloatArray) -> FloatArray:
+        """Anomaly scores (n,) of embeddings (n, dim); larger = more anomalous."""
+        ...
+
+    def score_training(self) -> FloatArray:
+        """Scores (n,) of the clips given to `fit`, each as if it had been left out of the fit."""
+        ...
