@@ -1,0 +1,100 @@
+"""Where a run lives, and what stands in it.
+
+The names in a run folder are an interface that people open with pandas and spreadsheets:
+
+    run.json                what went in: year, data, seed, systems (config, parameters), versions, marks
+    systems/SYSTEM/...      checkpoints, embeddings, training metrics of each task
+    scores/NAME.csv         one `ScoreTable` per system and per ensemble
+    evaluation.csv          the official metric by system, machine and section
+    ensembles/NAME.yaml     members, weights by group, how they were found
+    submission/             packages
+    report.html
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from zoo.errors import AsdzooError
+from zoo.files import write_json
+from zoo.scores import ScoreTable
+
+
+class Run:
+    """One run folder; creating the object touches nothing on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def exists(self) -> bool:
+        return self._info_path.exists()
+
+    def require(self) -> "Run":
+        """This run, or AsdzooError when nothing was ever trained into the folder."""
+        if not self.exists:
+            raise AsdzooError(f"{self.folder} is not a run", f"run `asdzoo train-all --run {self.folder}` first")
+        return self
+
+    @property
+    def _info_path(self) -> Path:
+        return self.folder / "run.json"
+
+    def info(self) -> dict[str, Any]:
+        """What went in, as `run.json` says it ({} for a run that does not exist yet)."""
+        if not self.exists:
+            return {}
+        try:
+            info: dict[str, Any] = json.loads(self._info_path.read_text())
+        except (json.JSONDecodeError, UnicodeDecodeError) as problem:
+            raise AsdzooError(
+                f"{self._info_path} is damaged: {problem}",
+                "delete it and run `asdzoo train-all` again; work done is kept",
+            ) from problem
+        return info
+
+    def update_info(self, **changes: Any) -> None:
+        """Set top-level keys of `run.json`."""
+        write_json(self._info_path, {**self.info(), **changes})
+
+    def marks(self) -> list[str]:
+        """What a reader of this run's numbers must know: "untrained", "test-calibrated", "resubstitution", ..."""
+        return list(self.info().get("marks", []))
+
+    def mark(self, *marks: str) -> None:
+        """Add marks; a mark is never taken away."""
+        self.update_info(marks=sorted({*self.marks(), *marks}))
+
+    def system_folder(self, system: str) -> Path:
+        return self.folder / "systems" / system
+
+    def score_path(self, name: str) -> Path:
+        return self.folder / "scores" / f"{name}.csv"
+
+    def score_names(self) -> list[str]:
+        """Names of all score tables, systems and ensembles alike, sorted."""
+        return sorted(path.stem for path in (self.folder / "scores").glob("*.csv"))
+
+    def scores(self, name: str) -> ScoreTable:
+        """The score table of one system or ensemble."""
+        return ScoreTable.read(self.score_path(name))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for one writing command; a second one is told so (AsdzooError). The lock dies with its process."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        held = FileLock(self.folder / ".lock")
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            raise AsdzooError(
+                f"another asdzoo command is writing to {self.folder}", "wait for it to end, or name another folder with --run"
+            ) from None
+        try:
+            yield
+        finally:
+            held.release()
