@@ -1,8 +1,18 @@
-"""The base of every typed config: frozen, and refusing keys it does not know."""
+"""YAML -> typed, frozen configs that refuse what they do not know.
 
+`Frozen` is the base of every config block. `load_yaml`, `override` and `parse` turn a file and `--set key=value` into one, and
+every mistake into a sentence with the file, the key and the nearest known key.
+"""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from zoo.errors import AsdzooError
 
 
 class Frozen(BaseModel):
@@ -11,7 +21,99 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Config = TypeVar("Config", bound=Frozen)
+
+
 def shipped_configs() -> Path:
     """The folder `configs/`: inside the installed package, or at the top of a checkout."""
     installed = Path(__file__).parent / "_configs"
     return installed if installed.is_dir() else Path(__file__).parent.parent / "configs"
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, where YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises: AsdzooError when it is absent, malformed, or no mapping."""
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except FileNotFoundError:
+        raise AsdzooError(f"no file {path}", "`asdzoo list` shows what is shipped") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise AsdzooError(
+            f"{path} is not readable YAML: {' '.join(str(problem).split())}", "mend the line it names"
+        ) from problem
+    if not isinstance(value, dict):
+        raise AsdzooError(f"{path} holds no mapping of keys to values", "see configs/ for examples")
+    return value
+
+
+def override(values: Mapping[str, Any], settings: Iterable[str]) -> dict[str, Any]:
+    """`values` with each `dotted.key=value` of `--set` put in; values are read as YAML.
+
+    >>> override({"training": {"steps": 10}}, ["training.steps=20", "model.heads=[4, 4]"])
+    {'training': {'steps': 20}, 'model': {'heads': [4, 4]}}
+    """
+    result = _copied(values)
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not key or not equals:
+            raise AsdzooError(f"--set {setting} is not KEY=VALUE", "for example --set training.steps=100")
+        *parents, last = key.split(".")
+        block = result
+        for parent in parents:
+            block = block.setdefault(parent, {})
+            if not isinstance(block, dict):
+                raise AsdzooError(f"--set {setting}: {parent} is a value, not a block of keys", f"--set {parent}=VALUE sets it")
+        try:
+            block[last] = yaml.safe_load(text)
+        except yaml.YAMLError as problem:
+            raise AsdzooError(
+                f"--set {setting}: {text!r} is not a YAML value", "quote it, or see configs/systems/"
+            ) from problem
+    return result
+
+
+def _copied(value: Any) -> Any:
+    return {key: _copied(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value
+
+
+def parse(kind: type[Config], values: Mapping[str, Any], origin: str) -> Config:
+    """`values` as a `kind`. Raises: AsdzooError that names `origin`, the key, and the nearest known key."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as problem:
+        first, *others = problem.errors()
+        more = f" (and {len(others)} more)" if others else ""
+        key = ".".join(str(part) for part in first["loc"]) or "the whole"
+        if first["type"] == "extra_forbidden":
+            known = _known_keys(kind, first["loc"][:-1])
+            nearest = get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.4)
+            guess = f"did you mean {nearest[0]}? " if nearest else ""
+            raise AsdzooError(f"{origin}: unknown key {key}{more}", f"{guess}known here: {', '.join(known)}") from problem
+        if first["type"] == "missing":
+            raise AsdzooError(f"{origin}: {key} is missing{more}", f"add `{first['loc'][-1]}:` to it") from problem
+        reason = first["msg"].removeprefix("Value error, ")
+        raise AsdzooError(
+            f"{origin}: {key}: {reason[0].lower()}{reason[1:]}{more}", f"it is {first['input']!r} now"
+        ) from problem
+
+
+def _known_keys(kind: type[BaseModel], location: Iterable[int | str]) -> list[str]:
+    """Field names of the block that `location` leads to, as far as plain nesting goes."""
+    for part in location:
+        field = kind.model_fields.get(str(part))
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        blocks = [block for block in candidates if isinstance(block, type) and issubclass(block, BaseModel)]
+        if not blocks:
+            continue
+        kind = blocks[0]
+    return list(kind.model_fields)
