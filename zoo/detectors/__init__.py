@@ -9,18 +9,24 @@ Each public module `zoo/detectors/<name>.py` defines
 """
 
 from collections.abc import Sequence
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo.clips import Clip
+from zoo.errors import unknown_name
 
 FloatArray = NDArray[np.floating]
 
 
 class Detector(Protocol):
     """Fitted on the normal training clips of one (machine, section); scores any clip of it."""
+
+    notes: list[str]  # what `fit` had to do without, one sentence each, for the person who runs it
 
     def fit(self, embeddings: FloatArray, clips: Sequence[Clip]) -> Self:
         """Learn what is normal. `embeddings` is (n, dim), row i belongs to `clips[i]` (domain None counts as source).
@@ -30,9 +36,27 @@ class Detector(Protocol):
         ...
 
     def score(self, embeddings: FloatArray) -> FloatArray:
-        """Anomaly scores (n,) of embeddings (n, dim); larger = more anomalous."""
+        """Anomaly scores (n,), float64, of embeddings (n, dim); larger = more anomalous.
+
+        Raises: AsdzooError before `fit`, for another dim than that of `fit`, or when an embedding is not finite.
+        """
         ...
 
     def score_training(self) -> FloatArray:
-        """Scores (n,) of the clips given to `fit`, each as if it had been left out of the fit."""
+        """Scores (n,) of the clips given to `fit`, each as if it had been left out of the fit.
+
+        A clip that then has nothing left to be compared with is compared with itself, and `notes` says so.
+        """
         ...
+
+
+def detector_names() -> list[str]:
+    """Names of all detectors of the zoo."""
+    return sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def detector_module(name: str) -> ModuleType:
+    """The module of one detector. Raises: AsdzooError for an unknown name."""
+    if name not in detector_names():
+        raise unknown_name("detector", name, detector_names())
+    return import_module(f"zoo.detectors.{name}")

@@ -1,0 +1,88 @@
+"""k nearest neighbours: the mean distance to the k nearest normal clips, the smaller one of the two domains.
+
+[LoRA], [T24]: cosine, k = 1; Han et al., ICASSP 2024: k = 2 (that the k distances are averaged is our reading).
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import Field
+
+from zoo.clips import Clip
+from zoo.config import Frozen
+from zoo.detectors import Detector, FloatArray
+from zoo.detectors._banks import Bank, checked, checked_training, directions, domain_banks, fitted
+from zoo.detectors._smote import SmoteConfig
+
+CHUNK = 2**22  # numbers held at once: 32 MB
+
+
+class Config(Frozen):
+    k: int = Field(default=1, ge=1)  # neighbours of each domain; all there are, where there are fewer
+    metric: Literal["cosine", "euclidean"] = "cosine"
+    smote: SmoteConfig | None = None  # None: the target bank holds the target clips only
+    seed: int = 0  # of SMOTE
+
+
+class NearestNeighbors:
+    """Cosine distance is 1 - cos, in [0, 2]."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.notes: list[str] = []
+        self._banks: list[Bank] | None = None
+        self._training: FloatArray | None = None
+
+    def fit(self, embeddings: FloatArray, clips: Sequence[Clip]) -> Self:
+        training = checked_training(embeddings, clips)
+        banks, self.notes = domain_banks(training, clips, self.config.smote, self.config.seed)
+        self._banks = [Bank(self._placed(bank.points), bank.parents) for bank in banks]
+        self._training = training
+        return self
+
+    def score(self, embeddings: FloatArray) -> FloatArray:
+        banks = fitted(self._banks)
+        queries = self._placed(checked(embeddings, fitted(self._training).shape[1]))
+        scores: FloatArray = np.stack([self._distances(queries, bank) for bank in banks]).min(axis=0)
+        return scores
+
+    def score_training(self) -> FloatArray:
+        banks = fitted(self._banks)
+        queries = self._placed(fitted(self._training))
+        scores = np.stack([self._distances(queries, bank, leave_out=True) for bank in banks]).min(axis=0)
+        return np.where(np.isinf(scores), 0.0, scores)  # nothing left: the distance to itself
+
+    def _placed(self, embeddings: FloatArray) -> FloatArray:
+        return directions(embeddings) if self.config.metric == "cosine" else embeddings
+
+    def _distances(self, queries: FloatArray, bank: Bank, leave_out: bool = False) -> FloatArray:
+        """Mean distance (n,) to the k nearest points of a bank; infinite when none is left.
+
+        With `leave_out`, query i is training clip i, and points made from it do not count.
+        """
+        result = np.empty(len(queries))
+        center = bank.points.mean(axis=0)
+        points = bank.points - center  # near the origin the dot products lose fewer digits
+        squares = (points**2).sum(axis=1)
+        k = min(self.config.k, len(points))
+        size = max(1, CHUNK // max(len(points), k * points.shape[1]))
+        for start in range(0, len(queries), size):
+            chunk = queries[start : start + size] - center
+            closeness = squares - 2 * (chunk @ points.T)
+            if leave_out:
+                for parent in bank.parents.T:
+                    here = np.flatnonzero((parent >= start) & (parent < start + len(chunk)))
+                    closeness[parent[here] - start, here] = np.inf
+            nearest = np.argpartition(closeness, k - 1, axis=1)[:, :k]
+            # measured again from the differences: exact where points coincide
+            distances = ((chunk[:, None] - points[nearest]) ** 2).sum(axis=2)
+            distances = distances / 2 if self.config.metric == "cosine" else np.sqrt(distances)
+            left = np.isfinite(np.take_along_axis(closeness, nearest, axis=1))
+            total, number = (distances * left).sum(axis=1), left.sum(axis=1)
+            result[start : start + len(chunk)] = np.where(number > 0, total / np.maximum(number, 1), np.inf)
+        return result
+
+
+def build(config: Config) -> Detector:
+    return NearestNeighbors(config)
