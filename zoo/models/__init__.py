@@ -37,6 +37,7 @@ class Network(nn.Module, ABC):
     """
 
     dim: int  # of the embedding
+    untrained: bool = False  # a pretrained encoder that got random weights; its numbers say nothing about the method
 
     @abstractmethod
     def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -45,6 +46,14 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
         """Scalar batch means by name; training back-propagates their sum. `labels` is int64 (batch,), the class index."""
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """What training changes and a run has to keep; a network with a frozen base leaves the base out."""
+        return self.state_dict()
+
+    def load_trained_state(self, state: dict[str, Tensor]) -> None:
+        """Put `trained_state` back. Raises: AsdzooError when it belongs to another base."""
+        self.load_state_dict(state)
 
 
 def model_names() -> list[str]:

@@ -1,0 +1,305 @@
+"""One training loop for every network of the zoo; no argument parsing, no paths.
+
+Whatever is random in step s comes from generators seeded with (seed, s), and the clips of a batch from a permutation seeded
+with (seed, epoch). A run that is killed and goes on from its last checkpoint therefore walks the same steps as an undisturbed
+one, and ends with the same bits.
+
+A *step* is one optimizer step: `batch` x `accumulation` clips. Several losses are back-propagated as their sum, which gives the
+same gradients as one backward pass for each ("multi-backpropagation", THUEE report for DCASE 2024 Task 2, section 2.2) in the
+time of one.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from zoo.config import Frozen
+from zoo.errors import AsdzooError
+from zoo.models import Network
+from zoo.sampling import Indices, Order, crop_generator, split_holdout, step_seed
+from zoo.schedules import Schedule, learning_rate
+
+VERSION = 1  # raised when the same config and data would train to something else
+State = dict[str, Any]
+
+
+class TrainingConfig(Frozen):
+    """How a network is trained."""
+
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    learning_rate: PositiveFloat = 1e-3  # the schedule's maximum
+    betas: tuple[NonNegativeFloat, NonNegativeFloat] = (0.9, 0.999)
+    weight_decay: NonNegativeFloat = 0.0
+    schedule: Schedule = "constant"
+    warm_up: NonNegativeInt = 0  # optimizer steps
+    cycle: PositiveInt = 1000  # optimizer steps between warm restarts
+    minimum_rate: NonNegativeFloat = 0.0
+    steps: NonNegativeInt = 1000  # optimizer steps, at most
+    batch: PositiveInt = 64  # clips of one forward pass
+    accumulation: PositiveInt = 1  # forward passes of one optimizer step
+    merge: bool = False  # one forward pass per step where memory allows: same gradients, unless the network has batch norm
+    clip_norm: PositiveFloat | None = None  # of the whole gradient
+    holdout: NonNegativeFloat = 0.0  # share of each class's clips kept back to choose checkpoints by
+    validate_every: PositiveInt = 100  # optimizer steps
+    patience: PositiveInt | None = None  # validations without improvement before training stops
+    average: PositiveInt = 1  # so many best checkpoints are averaged; 1: the best one is taken
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 autocast on GPUs that have it
+    compile: bool = False  # torch.compile the losses
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Clips to train on: `fetch(indices, generator)` gives waves and lengths; a generator means random crops."""
+
+    fetch: Callable[[Indices, np.random.Generator | None], tuple[Tensor, Tensor]]
+    labels: Indices  # class index of each clip
+    names: Sequence[str]  # of the clips, for messages
+
+
+@dataclass
+class Progress:
+    """Where training is; handed to the caller's display after every step."""
+
+    step: int
+    steps: int
+    loss: float
+    rate: float  # learning rate
+    clips_per_second: float
+
+
+@dataclass
+class Hooks:
+    """What a caller may do while training runs."""
+
+    progress: Callable[[Progress], None] = lambda progress: None
+    save: Callable[[State], None] = lambda state: None  # keep a checkpoint; called every `save_seconds`
+    save_seconds: float = 60.0
+    note: Callable[[str], None] = lambda sentence: None  # something the user should read
+
+
+@dataclass
+class Outcome:
+    """What training leaves: the network is changed in place, these are its traces."""
+
+    history: list[dict[str, float]] = field(default_factory=list)  # a row per validation
+    steps: int = 0
+
+
+def accelerator_for(device: str) -> Accelerator:
+    """The accelerate handle for "auto", "cpu", "cuda" ("cuda:1") or "mps".
+
+    Raises: AsdzooError when the device is not there.
+    """
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise AsdzooError("this machine has no CUDA device", "leave out --device, or use --device cpu")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise AsdzooError("this machine has no MPS device", "leave out --device, or use --device cpu")
+    if not (device in ("auto", "cpu", "mps") or device.startswith("cuda")):
+        raise AsdzooError(f"unknown device {device!r}", "known: auto, cpu, cuda, cuda:0, mps")
+    if ":" in device:
+        torch.cuda.set_device(device)
+    return Accelerator(cpu=device == "cpu")
+
+
+class Trainer:
+    """Trains one network; `run` may be given the state of an earlier, interrupted `run`."""
+
+    def __init__(
+        self,
+        network: Network,
+        data: TrainingData,
+        config: TrainingConfig,
+        seed: int,
+        accelerator: Accelerator,
+        hooks: Hooks | None = None,
+    ) -> None:
+        self.network = network.to(accelerator.device)
+        self.data, self.config, self.seed, self.accelerator = data, config, seed, accelerator
+        self.hooks = hooks or Hooks()
+        members, self.held_out = split_holdout(data.labels, config.holdout, seed)
+        if not len(members):
+            raise AsdzooError("there is no clip to train on", "`asdzoo scan DATA` shows what was found")
+        self.order = Order(members, seed)
+        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+        optimizer = kind(parameters, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay)
+        self.optimizer = accelerator.prepare(optimizer)
+        self.parameters = parameters
+        self.clips_per_step = config.batch * config.accumulation
+        self.micro = self.clips_per_step if config.merge and accelerator.device.type != "cpu" else config.batch
+        self.losses: Callable[..., dict[str, Tensor]] = torch.compile(network.losses) if config.compile else network.losses
+        self.step = 0
+        self.best: list[tuple[float, int, dict[str, Tensor]]] = []  # (held-out loss, step, weights), best first
+        self.history: list[dict[str, float]] = []
+        bf16 = accelerator.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        self.half = config.precision == "bf16" or (config.precision == "auto" and bf16)
+
+    def run(self, resume: State | None = None) -> Outcome:
+        """Train to the end and leave the network with its final weights, in evaluation mode.
+
+        Raises: AsdzooError when a loss is NaN or infinite, naming step, learning rate and clips.
+        """
+        if resume is not None:
+            self._restore(resume)
+        saved = time.monotonic()
+        while self.step < self.config.steps and not self._out_of_patience():
+            started = time.monotonic()
+            losses = self._step()
+            self.step += 1
+            if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
+                self._validate(losses, started)
+            total, rate = sum(losses.values()), self._rate(self.step - 1)
+            speed = self.clips_per_step / max(time.monotonic() - started, 1e-9)
+            self.hooks.progress(Progress(self.step, self.config.steps, total, rate, speed))
+            if time.monotonic() - saved >= self.hooks.save_seconds:
+                self.hooks.save(self.state())
+                saved = time.monotonic()
+        self._finish()
+        return Outcome(self.history, self.step)
+
+    def state(self) -> State:
+        """All that a later `run` needs to go on as if nothing had happened; tensors and plain values only."""
+        return {
+            "step": self.step,
+            "network": self.network.trained_state(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": [{"loss": loss, "step": step, "network": weights} for loss, step, weights in self.best],
+            "history": self.history,
+        }
+
+    def _restore(self, state: State) -> None:
+        self.step = state["step"]
+        self.network.load_trained_state(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best = [(entry["loss"], entry["step"], entry["network"]) for entry in state["best"]]
+        self.history = list(state["history"])
+
+    def _rate(self, step: int) -> float:
+        config = self.config
+        return learning_rate(config.schedule, step, config.learning_rate, config.minimum_rate, config.warm_up, config.cycle)
+
+    def _step(self) -> dict[str, float]:
+        """One optimizer step; the mean of each loss over its clips. Out of memory: once more with half the micro-batch."""
+        while True:
+            try:
+                return self._try_step()
+            except torch.OutOfMemoryError:
+                if self.micro == 1:
+                    raise AsdzooError(
+                        "one clip alone does not fit into the memory of the device",
+                        "use --device cpu, or a smaller input.seconds",
+                    ) from None
+                self.micro = math.ceil(self.micro / 2)
+                self.optimizer.zero_grad(set_to_none=True)
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+                self.hooks.note(f"out of memory: going on with {self.micro} clips at a time, more accumulation")
+
+    def _try_step(self) -> dict[str, float]:
+        self.network.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate(self.step)
+        torch.manual_seed(step_seed(self.seed, self.step))
+        generator = crop_generator(self.seed, self.step)
+        indices = self.order.take(self.step * self.clips_per_step, self.clips_per_step)
+        sums: dict[str, Tensor] = {}
+        parts = [indices[start : start + self.micro] for start in range(0, len(indices), self.micro)]
+        for part in parts:
+            losses = self._losses(part, generator)
+            share = len(part) / len(indices)
+            self.accelerator.backward(torch.stack(list(losses.values())).sum() * share)
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, torch.zeros((), device=loss.device)) + loss.detach().float() * share
+        values = {name: float(value) for name, value in sums.items()}
+        if not all(math.isfinite(value) for value in values.values()):
+            self._refuse(values, indices)
+        if self.config.clip_norm is not None:
+            self.accelerator.clip_grad_norm_(self.parameters, self.config.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return values
+
+    def _losses(self, indices: Indices, generator: np.random.Generator | None) -> dict[str, Tensor]:
+        device = self.accelerator.device
+        waves, lengths = self.data.fetch(indices, generator)
+        labels = torch.from_numpy(self.data.labels[indices])
+        # accelerate's own precision is one for the whole process; here each system has its own
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.half):
+            return self.losses(
+                waves.to(device, non_blocking=True), labels.to(device, non_blocking=True), lengths.to(device, non_blocking=True)
+            )
+
+    def _refuse(self, values: dict[str, float], indices: Indices) -> None:
+        bad = ", ".join(f"{name} = {value}" for name, value in values.items() if not math.isfinite(value))
+        names = [self.data.names[index] for index in indices]
+        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        raise AsdzooError(
+            f"the loss is not finite at step {self.step} (learning rate {self._rate(self.step):.3g}): {bad}; clips {shown}",
+            "lower it with --set training.learning_rate=..., or clip gradients with --set training.clip_norm=1",
+        )
+
+    def _validate(self, losses: dict[str, float], started: float) -> None:
+        row = {"step": float(self.step), "learning_rate": self._rate(self.step - 1), **losses}
+        row["clips_per_second"] = self.clips_per_step / max(time.monotonic() - started, 1e-9)
+        if len(self.held_out):
+            row["held_out"] = self._held_out_loss()
+            if len(self.best) < self.config.average or row["held_out"] < self.best[-1][0]:
+                weights = {name: value.detach().to("cpu", copy=True) for name, value in self.network.trained_state().items()}
+                self.best = sorted([*self.best, (row["held_out"], self.step, weights)], key=lambda entry: entry[:2])
+                self.best = self.best[: self.config.average]
+        self.history.append(row)
+
+    @torch.no_grad()
+    def _held_out_loss(self) -> float:
+        self.network.eval()
+        total = 0.0
+        for start in range(0, len(self.held_out), self.config.batch):
+            indices = self.held_out[start : start + self.config.batch]
+            total += float(torch.stack(list(self._losses(indices, None).values())).sum()) * len(indices)
+        return total / len(self.held_out)
+
+    def _out_of_patience(self) -> bool:
+        patience, scores = self.config.patience, [row["held_out"] for row in self.history if "held_out" in row]
+        return patience is not None and len(scores) > patience and min(scores[:-patience]) <= min(scores[-patience:])
+
+    def _finish(self) -> None:
+        """Take the best checkpoint, or the mean of the best; without held-out clips the last weights stay."""
+        if self.best:
+            states = [weights for _, _, weights in self.best]
+            self.network.load_trained_state({name: _mean([state[name] for state in states]) for name in states[0]})
+            if len(states) > 1:
+                self._reestimate_batch_norm()
+        self.network.eval()
+
+    @torch.no_grad()
+    def _reestimate_batch_norm(self) -> None:
+        """Averaged weights see other activations: recompute the running statistics over one epoch, as a plain mean."""
+        norms = [module for module in self.network.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+        if not norms:
+            return
+        self.network.train()
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+        torch.manual_seed(step_seed(self.seed, self.step))
+        generator = crop_generator(self.seed, self.step)
+        batches = max(1, len(self.order.members) // self.config.batch)
+        for batch in range(batches):
+            self._losses(self.order.take(batch * self.config.batch, self.config.batch), generator)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
+def _mean(values: list[Tensor]) -> Tensor:
+    if not values[0].is_floating_point():
+        return values[0]
+    return torch.stack([value.double() for value in values]).mean(0).to(values[0].dtype)
