@@ -19,7 +19,7 @@ Metrics
 
 In terms of normal clips, sorted by falling score: with T_j anomalies strictly above normal clip j, and a_j anomalies tied with
 it, the AUC is the mean of (T_j + a_j / 2) / anomalies over the normal clips it concerns, and the partial area is the same sum
-over the first 0.1 N normal clips, the last of them counted in part. McClish: Analyzing a portion of the ROC curve, 1989, equation 5.
+over the first 0.1 N normal clips, the last of them counted in part. McClish: Analyzing a portion of the ROC curve, 1989, eq. 5.
 All agree with scikit-learn's `roc_auc_score` to 1e-12.
 """
 

@@ -1,0 +1,73 @@
+"""A score table judged: the metrics of each section, the official score, and how sure one can be of it.
+
+`evaluation.csv` has the columns system, machine, section, auc_source, auc_target, pauc, hmean, in fractions: one row per
+section, and one per system with machine "all", whose hmean is the official score (its other columns are harmonic means over the
+sections). Where domains play no part (2020, recordings of one's own without them), auc_source is the AUC over all clips and
+auc_target is empty. In 2021 pauc is the harmonic mean of the two domains' pAUC. In 2020 hmean is an arithmetic mean, as that
+year's rule has it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fusion.intervals import Interval, official_interval
+from fusion.metrics import Floats, harmonic_mean
+from fusion.official import Section, find_sections, mean_of, official_score, section_values
+from zoo.scores import ScoreTable
+
+COLUMNS = ["system", "machine", "section", "auc_source", "auc_target", "pauc", "hmean"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One system's metrics: rows of `evaluation.csv`, and what a reader must know."""
+
+    system: str
+    frame: pd.DataFrame  # COLUMNS; the last row is machine "all"; no rows when nothing could be scored
+    interval: Interval | None  # 95 %, of the official score
+    notes: list[str]  # a sentence for each section that was not scored
+
+    @property
+    def score(self) -> float | None:
+        """The official score, or None when no section has the labels for it."""
+        return float(self.frame["hmean"].iloc[-1]) if len(self.frame) else None
+
+
+def evaluate(table: ScoreTable, system: str) -> Evaluation:
+    """Judge the scores of `system` on every labelled section of its table.
+
+    A section with one kind of clip only, or without what the year's rule needs, is left out and noted.
+    """
+    frame = table.frame[table.frame["system"] == system]
+    sections, notes = find_sections(frame, table.year)
+    if not sections:
+        return Evaluation(system, pd.DataFrame(columns=COLUMNS), None, notes)
+    scores = frame["score"].to_numpy()
+    values = [section_values(scores[section.rows], section, table.year) for section in sections]
+    rows = [
+        [system, section.machine, section.section, *_shown(value), float(mean_of(value, table.year))]
+        for section, value in zip(sections, values, strict=True)
+    ]
+    interval = official_interval(scores, sections, table.year)
+    rows.append([system, "all", "", *_overall(rows), official(values, sections, table.year)])
+    return Evaluation(system, pd.DataFrame(rows, columns=COLUMNS), interval, notes)
+
+
+def official(values: Sequence[Floats], sections: Sequence[Section], year: str) -> float:
+    """The official score of one system."""
+    return float(official_score(values, [section.machine for section in sections], year))
+
+
+def _shown(values: Floats) -> tuple[float, float, float]:
+    """AUC source, AUC target and pAUC from the numbers of a section; NaN where there are no domains."""
+    if len(values) == 2:
+        return float(values[0]), np.nan, float(values[1])
+    return float(values[0]), float(values[1]), float(values[2] if len(values) == 3 else harmonic_mean(values[2:]))
+
+
+def _overall(rows: Sequence[Sequence[object]]) -> list[float]:
+    columns = np.array([row[3:6] for row in rows], dtype=np.float64)
+    return [float(harmonic_mean(column[~np.isnan(column)])) if not np.isnan(column).all() else np.nan for column in columns.T]

@@ -1,0 +1,194 @@
+"""How sure a metric is: 95 % intervals over the clips it was measured on.
+
+`jackknife` is the interval of one AUC or pAUC as the organisers print it (Mesaros et al., IEEE/ACM TASLP 2019),
+`official_interval` the same idea for the official score, and `difference` a bootstrap for "A is better than B" on the same
+clips. The jackknife needs the metric without each clip in turn; here all of them come from one sort (`auc_without_each`,
+`pauc_without_each`).
+
+Clips are drawn within their (section, domain, label), as the challenge composes its test sets.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from fusion.metrics import MAX_FPR, Bools, Floats, auc, checked, pauc, standardised
+from fusion.official import Section, official_score, section_values
+from zoo.errors import AsdzooError
+
+LEVEL = 0.95
+
+
+class Interval(NamedTuple):
+    """Where a number lies with 95 % confidence."""
+
+    low: float
+    high: float
+
+    @property
+    def half(self) -> float:
+        return (self.high - self.low) / 2
+
+
+def auc_without_each(scores: ArrayLike, anomalous: ArrayLike) -> Floats:
+    """`auc` without each clip in turn: scores (clips,) -> (clips,). Raises: AsdzooError with fewer than two clips of a kind."""
+    scores, anomalous = _jackknifable(scores, anomalous)
+    positive, negative = np.sort(scores[anomalous]), np.sort(scores[~anomalous])
+    below = _below_or_half(negative, scores)
+    above = len(positive) - _below_or_half(positive, scores)
+    wins = float(below[anomalous].sum())
+    without_anomaly = (wins - below) / ((len(positive) - 1) * len(negative))
+    without_normal = (wins - above) / (len(positive) * (len(negative) - 1))
+    return np.where(anomalous, without_anomaly, without_normal)
+
+
+def _below_or_half(ordered: Floats, scores: Floats) -> Floats:
+    """How many of `ordered` lie below each score, ties counted half."""
+    return np.asarray((np.searchsorted(ordered, scores, "left") + np.searchsorted(ordered, scores, "right")) / 2)
+
+
+def pauc_without_each(scores: ArrayLike, anomalous: ArrayLike, max_fpr: float = MAX_FPR) -> Floats:
+    """`pauc` without each clip in turn; shapes and errors as `auc_without_each`.
+
+    The ROC curve is one straight line per distinct score. Leaving out an anomaly lowers all lines after its own by one;
+    leaving out a normal clip shortens its own line, moves those after it, and shortens the range up to `max_fpr`.
+    """
+    scores, anomalous = _jackknifable(scores, anomalous)
+    _, line = np.unique(-scores, return_inverse=True)
+    rise: Floats = np.bincount(line, weights=anomalous).astype(np.float64)
+    run: Floats = np.bincount(line, weights=~anomalous).astype(np.float64)
+    height, start = np.cumsum(rise) - rise, np.cumsum(run) - run
+    anomalies, normals = rise.sum(), run.sum()
+
+    def areas(limit: float, start: Floats, run: Floats) -> Floats:
+        covered = np.clip(limit - start, 0, run)
+        return np.asarray(height * covered + rise * covered**2 / (2 * np.maximum(run, 1)))
+
+    full = max_fpr * normals
+    covered = np.clip(full - start, 0, run)
+    brought = covered.sum() - np.cumsum(covered) + covered**2 / (2 * np.maximum(run, 1))
+    without_anomaly = (areas(full, start, run).sum() - brought) / ((anomalies - 1) * normals)
+
+    short = max_fpr * (normals - 1)
+    before, after = areas(short, start, run), areas(short, start - 1, run)
+    own = areas(short, start, np.maximum(run - 1, 0))
+    total = np.cumsum(before) - before + own + after.sum() - np.cumsum(after)
+    without_normal = total / (anomalies * (normals - 1))
+    return np.asarray(standardised(np.where(anomalous, without_anomaly[line], without_normal[line]), max_fpr))
+
+
+def _jackknifable(scores: ArrayLike, anomalous: ArrayLike) -> tuple[Floats, Bools]:
+    scores, anomalous = checked(scores, anomalous)
+    if min(anomalous.sum(), (~anomalous).sum()) < 2:
+        raise AsdzooError("a jackknife needs at least two clips of each kind", "take more test clips")
+    return scores, anomalous
+
+
+def jackknife(whole: float, without_each: Floats) -> Interval:
+    """95 % interval from a metric and its values without each clip in turn: pseudo-values with a t quantile."""
+    count = len(without_each)
+    pseudo = count * whole - (count - 1) * without_each
+    half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * float(pseudo.std(ddof=1)) / count**0.5
+    centre = float(pseudo.mean())
+    return Interval(centre - half, centre + half)
+
+
+def organisers_interval(scores: ArrayLike, anomalous: ArrayLike) -> float:
+    """Half width that the organisers print beside an official score: mean of those of AUC and pAUC, all machines pooled."""
+    of_auc = jackknife(float(auc(scores, anomalous)), auc_without_each(scores, anomalous))
+    of_pauc = jackknife(float(pauc(scores, anomalous)), pauc_without_each(scores, anomalous))
+    return (of_auc.half + of_pauc.half) / 2
+
+
+def without_each(scores: Floats, section: Section, year: str) -> Floats | None:
+    """`section_values` without each clip in turn: scores (clips,) -> (clips, numbers); None where a kind has one clip only."""
+    whole = section_values(scores, section, year)
+    result = np.tile(whole, (len(scores), 1))
+    anomalous, everything = section.anomalous, np.ones(len(scores), dtype=bool)
+    if not section.by_domain(year):
+        parts: list[tuple[Bools, int | None, int | None]] = [(everything, 0, 1)]
+    elif year == "2021":
+        assert section.target is not None
+        parts = [(~section.target, 0, 2), (section.target, 1, 3)]
+    else:
+        assert section.target is not None
+        parts = [(~section.target | anomalous, 0, None), (section.target | anomalous, 1, None), (everything, None, 2)]
+    for mask, auc_column, pauc_column in parts:
+        if min((mask & anomalous).sum(), (mask & ~anomalous).sum()) < 2:
+            return None
+        if auc_column is not None:
+            result[mask, auc_column] = auc_without_each(scores[mask], anomalous[mask])
+        if pauc_column is not None:
+            result[mask, pauc_column] = pauc_without_each(scores[mask], anomalous[mask])
+    return result
+
+
+def official_interval(scores: Floats, sections: Sequence[Section], year: str) -> Interval | None:
+    """95 % jackknife interval of the official score of one system; scores (rows of the table,).
+
+    The variance adds up over strata (Arvesen 1969). It says how sure the score is for *these* machines, not for others.
+    None where some kind of clip occurs once only.
+    """
+    machines = [section.machine for section in sections]
+    whole = [section_values(scores[section.rows], section, year) for section in sections]
+    centre = float(official_score(whole, machines, year))
+    variance = 0.0
+    for position, section in enumerate(sections):
+        changed = without_each(scores[section.rows], section, year)
+        if changed is None:
+            return None
+        values = [np.broadcast_to(value, (len(changed), len(value))) for value in whole]
+        values[position] = changed
+        official = official_score(values, machines, year)
+        for stratum in strata(section):
+            own = official[stratum]
+            variance += (len(own) - 1) / len(own) * float(((own - own.mean()) ** 2).sum())
+    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * variance**0.5
+    return Interval(centre - half, centre + half)
+
+
+def strata(section: Section) -> Iterator[np.ndarray]:
+    """Positions of the section's clips of each (domain, label) that occurs."""
+    domains = np.zeros(len(section.rows), dtype=bool) if section.target is None else section.target
+    for anomalous in (False, True):
+        for target in (False, True):
+            positions = np.flatnonzero((section.anomalous == anomalous) & (domains == target))
+            if len(positions):
+                yield positions
+
+
+class Difference(NamedTuple):
+    """Official score of A less that of B on the same clips."""
+
+    value: float
+    interval: Interval
+
+    @property
+    def decided(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return not self.interval.low <= 0 <= self.interval.high
+
+
+def difference(
+    first: Floats, second: Floats, sections: Sequence[Section], year: str, *, repetitions: int = 2000, seed: int = 0
+) -> Difference:
+    """How much better `first` is than `second`, with the 95 % percentile interval of a bootstrap over clips.
+
+    Both are scores (rows of the table,) of the same clips; each resample takes the same clips for both.
+    """
+    random = np.random.default_rng(seed)
+    machines = [section.machine for section in sections]
+    pair = np.stack([first, second])
+    whole = [section_values(pair[:, section.rows], section, year) for section in sections]
+    resampled = []
+    for section in sections:
+        drawn = np.empty((repetitions, len(section.rows)), dtype=np.intp)
+        for positions in strata(section):
+            drawn[:, positions] = random.choice(positions, (repetitions, len(positions)))
+        resampled.append(section_values(pair[:, section.rows[drawn]], section, year))
+    official, resamples = (official_score(values, machines, year) for values in (whole, resampled))
+    low, high = np.quantile(resamples[0] - resamples[1], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Difference(float(official[0] - official[1]), Interval(float(low), float(high)))
