@@ -1,0 +1,127 @@
+"""The ensemble file: which systems, with which weights for which machines, and how those were found.
+
+`configs/ensembles/` ships the four of the THUEE report; `asdzoo fuse` writes one more into the run folder. Applied to the score
+tables that it names, a file gives the same fused table bit for bit.
+
+Weights are looked up by the most particular name that the file has for a machine: the machine itself, then its group, then
+`others`. A development machine has weights of its own under `development`, found without its labels, so that its fused scores
+are as honest as those of an evaluation machine.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from fusion.combine import Combiner
+from zoo.config import Frozen, load_yaml, parse, shipped_configs
+from zoo.errors import AsdzooError, unknown_name
+from zoo.files import write_text
+from zoo.groups import group_of, load_groups
+
+OTHERS = "others"
+Weights = dict[str, float]  # by member
+
+
+class Member(Frozen):
+    """What a member's scores were when the ensemble was made."""
+
+    scores: str  # fingerprint of its score table
+    calibration: str = "train"  # the split that its z-scores come from
+
+
+class Found(Frozen):
+    """How the weights were found."""
+
+    method: str  # ours, grid, greedy, equal
+    seed: int
+    trials: int | None = None  # candidates tried
+    labelled: list[str] = Field(default_factory=list)  # machines whose labels were used
+    shrinkage: dict[str, float] = Field(default_factory=dict)  # by group: 0 keeps the searched weights, 1 the simpler ones
+    cross_validated: float | None = None  # official score, each machine with weights found without it
+    resubstitution: float | None = None  # the same with weights found on all machines, this one included
+    notes: list[str] = Field(default_factory=list)  # what was kept or dropped, and why
+
+
+class Ensemble(Frozen):
+    """One ensemble file. Weights of a group or machine are not negative and sum to 1."""
+
+    description: str
+    paper: str = ""
+    combiner: Combiner = "weighted"
+    groups: dict[str, str] = Field(default_factory=dict)  # machine -> group, beyond configs/groups.yaml
+    weights: dict[str, Weights] = Field(min_length=1)  # by group or machine, and `others`
+    development: dict[str, Weights] = Field(default_factory=dict)  # by machine: weights found without it
+    members: dict[str, Member] = Field(default_factory=dict)
+    found: Found | None = None
+
+    @field_validator("weights", "development")
+    @classmethod
+    def _sum_to_one(cls, vectors: dict[str, Weights]) -> dict[str, Weights]:
+        for name, weights in vectors.items():
+            for member, weight in weights.items():
+                if not (math.isfinite(weight) and weight >= 0):
+                    raise ValueError(f"the weight of {member} for {name} is {weight}, it must be at least 0")
+            total = sum(weights.values())
+            if abs(total - 1) > 1e-6:
+                raise ValueError(f"the weights for {name} sum to {total:g}, not 1")
+        return vectors
+
+    @model_validator(mode="after")
+    def _groups_exist(self) -> Self:
+        known = load_groups()
+        for machine, group in self.groups.items():
+            if group not in known:
+                raise ValueError(f"{machine} is filed under the unknown group {group!r}")
+        return self
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """Members that some machine gives a weight, in the order of the file."""
+        vectors = [*self.weights.values(), *self.development.values()]
+        names = dict.fromkeys([*self.members, *(name for weights in vectors for name in weights)])
+        return tuple(name for name in names if any(weights.get(name, 0) > 0 for weights in vectors))
+
+    def weights_of(self, machine: str) -> Weights:
+        """Weights for the clips of a machine. Raises: AsdzooError when the file has none for it."""
+        key = self.key_of(machine)
+        return self.development[machine] if machine in self.development else self.weights[key]
+
+    def key_of(self, machine: str) -> str:
+        """The name under `weights` that holds for a machine: its own, its group's, or `others`."""
+        for key in (machine, group_of(machine, self.groups), OTHERS):
+            if key in self.weights:
+                return key
+        raise AsdzooError(f"the ensemble has no weights for {machine}", f"add `{OTHERS}:` to its weights")
+
+
+def read_ensemble(path: Path) -> Ensemble:
+    """Read and check one file. Raises: AsdzooError with the file, the key, and the nearest known key."""
+    return parse(Ensemble, load_yaml(path), str(path))
+
+
+def shipped_ensembles() -> dict[str, Path]:
+    """Name -> file of the ensembles in `configs/ensembles/`."""
+    return {path.stem: path for path in sorted((shipped_configs() / "ensembles").glob("*.yaml"))}
+
+
+def find_ensemble(name: str, *folders: Path) -> tuple[str, Ensemble]:
+    """An ensemble by path, or by name in `folders` or among the shipped ones; with its name."""
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        return Path(name).stem, read_ensemble(Path(name))
+    known = shipped_ensembles() | {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+    if name not in known:
+        raise unknown_name("ensemble", name, sorted(known))
+    return name, read_ensemble(known[name])
+
+
+def write_ensemble(ensemble: Ensemble, path: Path) -> None:
+    """Write so that reading gives an equal ensemble, weights to the last bit."""
+    write_text(path, yaml.safe_dump(_plain(ensemble), sort_keys=False, allow_unicode=True, width=120))
+
+
+def _plain(ensemble: Ensemble) -> Mapping[str, Any]:
+    return ensemble.model_dump(mode="json", exclude_defaults=True)
