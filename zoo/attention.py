@@ -1,0 +1,35 @@
+"""Self-attention along one axis of a feature map.
+
+The axis gives the tokens and the last dimension the features; all other axes are batch, so that permuting them permutes the
+output.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class AxialAttention(nn.Module):
+    """Multi-head scaled dot-product self-attention without bias terms, dropout and residual.
+
+    With projections, query, key and value are linear maps of the features and so is the output; where `dim` is no multiple of
+    `heads` a head is rounded up. Without them, each is the features themselves, and `dim` has to be a multiple of `heads`.
+
+    Shape: (..., tokens, dim) -> the same. Source: Vaswani et al., Attention is all you need, NeurIPS 2017, section 3.2.
+    """
+
+    def __init__(self, dim: int, heads: int, *, projections: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        inner = -(-dim // heads) * heads
+        self.input: nn.Linear | None = nn.Linear(dim, 3 * inner, bias=False) if projections else None
+        self.output: nn.Linear | None = nn.Linear(inner, dim, bias=False) if projections else None
+
+    def forward(self, features: Tensor) -> Tensor:
+        shape = features.shape
+        tokens = features.reshape(-1, *shape[-2:])
+        if self.input is not None:
+            query, key, value = self.input(tokens).view(len(tokens), shape[-2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        else:
+            query = key = value = tokens.view(len(tokens), shape[-2], self.heads, -1).transpose(1, 2)
+        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(len(tokens), shape[-2], -1)
+        return (mixed if self.output is None else self.output(mixed)).view(shape)

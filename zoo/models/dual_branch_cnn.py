@@ -1,0 +1,207 @@
+"""The dual-branch CNN with attention of [T24] section 2.2, on the network of [W23].
+
+One branch sees the magnitude spectrum of the whole clip (1-D convolutions, fine in frequency), the other a magnitude
+spectrogram (a small ResNet). Each gives an embedding; the two side by side are the embedding of the clip. Each of the three has
+an ArcFace loss of its own, and one backward pass takes their sum.
+
+[T24] the THUEE system, DCASE 2024 Task 2. [W23] Wilkinghoff, Design choices for learning embeddings from auxiliary tasks for
+domain generalization in anomalous sound detection, ICASSP 2023: Table 1, and its public code where the two differ.
+
+Chosen where the sources are silent or disagree:
+- Attention follows the ReLU of its convolution. "Along frequency" takes the positions as tokens and the channels as features,
+  "along channel" the other way round; the spectrogram's two axes take turns, channels being the features.
+- The maximum over time of the ResNet is over all frames, for clips of any length (10 frames are left of 10 s in W23).
+- W23's table gives the strides of the spectrum branch as 64/16/4, its code as 64/32/4; only the latter gives T24's size.
+- W23 has fixed class centres, T24 counts them as parameters: they are parameters that are not trained (`arcface.trainable`).
+- W23 has no bias terms, but its code leaves batch norm its shift: off here, the text's reading (`batch_norm_shift`).
+"""
+
+from collections.abc import Iterator
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.attention import AxialAttention
+from zoo.config import Frozen
+from zoo.errors import AsdzooError
+from zoo.features import Spectrum, StftMagnitude
+from zoo.losses import ArcFace, ArcFaceConfig
+from zoo.models import InputShape, Network
+
+
+class Config(Frozen):
+    """Numbers of [T24] and [W23], see the YAML for where each stands."""
+
+    dim: PositiveInt = 128  # of each branch's embedding
+    kernels: tuple[PositiveInt, PositiveInt, PositiveInt] = (256, 64, 16)  # spectrum branch, in bins
+    strides: tuple[PositiveInt, PositiveInt, PositiveInt] = (64, 32, 4)
+    width: PositiveInt = 128  # its channels, and the units of its dense layers
+    dense_layers: int = Field(4, ge=0)  # before the one that gives the embedding, each with batch norm and ReLU
+    spectrum_heads: tuple[PositiveInt, PositiveInt, PositiveInt] | None = (4, 4, 2)  # null: no attention
+    window: PositiveInt = 1024  # of the STFT, samples
+    hop: PositiveInt = 512
+    stem: PositiveInt = 7  # kernel of the first 2-D convolution
+    channels: tuple[PositiveInt, ...] = Field((16, 32, 64, 128), min_length=1)  # of the stem and the residual stages
+    units: PositiveInt = 2  # residual units in each stage
+    spectrogram_heads: tuple[PositiveInt, PositiveInt] | None = (2, 2)  # along frequency and time; null: no attention
+    batch_norm_shift: bool = False  # True: the learned shift of W23's code, the only bias terms of the network
+    arcface: ArcFaceConfig = ArcFaceConfig(trainable=False)
+
+
+class DualBranchCNN(Network):
+    """Waves -> embeddings (batch, 2 dim): the spectrum branch's, then the spectrogram branch's."""
+
+    def __init__(self, config: Config, samples: int, classes: int) -> None:
+        super().__init__()
+        self.dim = 2 * config.dim
+        self.spectrum = SpectrumBranch(config, samples)
+        self.spectrogram = SpectrogramBranch(config)
+        dims = {"spectrum": config.dim, "spectrogram": config.dim, "whole": self.dim}
+        self.heads = nn.ModuleDict({name: ArcFace(dim, classes, config.arcface) for name, dim in dims.items()})
+        if not config.batch_norm_shift:
+            for norm in _batch_norms(self):
+                norm.register_parameter("bias", None)
+
+    def embeddings(self, waves: Tensor) -> dict[str, Tensor]:
+        """The embeddings of each branch and of the whole: "spectrum", "spectrogram", "whole"."""
+        spectrum, spectrogram = self.spectrum(waves), self.spectrogram(waves)
+        return {"spectrum": spectrum, "spectrogram": spectrogram, "whole": torch.cat([spectrum, spectrogram], dim=1)}
+
+    def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return self.embeddings(waves)["whole"].float()
+
+    def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
+        return {name: self.heads[name](embedding, labels) for name, embedding in self.embeddings(waves).items()}
+
+
+class SpectrumBranch(nn.Module):
+    """Whole-clip spectrum -> three strided convolutions with attention -> dense layers: (batch, samples) -> (batch, dim)."""
+
+    def __init__(self, config: Config, samples: int) -> None:
+        super().__init__()
+        self.front_end = Spectrum()
+        positions, channels = samples // 2, 1
+        self.convolutions = nn.ModuleList()
+        self.attention = nn.ModuleList()
+        for layer, (kernel, stride) in enumerate(zip(config.kernels, config.strides, strict=True)):
+            self.convolutions.append(Convolution(channels, config.width, kernel, stride))
+            positions, channels = -(-positions // stride), config.width
+            if config.spectrum_heads is not None:
+                features = positions if layer == 2 else channels
+                self.attention.append(AxialAttention(features, config.spectrum_heads[layer], projections=True))
+        layers: list[nn.Module] = []
+        units = positions * channels
+        for _ in range(config.dense_layers):
+            layers += [nn.Linear(units, config.width, bias=False), nn.BatchNorm1d(config.width), nn.ReLU(inplace=True)]
+            units = config.width
+        self.dense = nn.Sequential(*layers, nn.Linear(units, config.dim, bias=False))
+
+    def forward(self, waves: Tensor) -> Tensor:
+        features = self.front_end(waves)[:, :, None]  # (batch, positions, channels) from here on
+        for layer, convolution in enumerate(self.convolutions):
+            features = F.relu(convolution(features), inplace=True)
+            if self.attention:
+                along_channel = layer == 2
+                features = features.mT if along_channel else features
+                features = self.attention[layer](features)
+                features = features.mT if along_channel else features
+        return self.dense(features.flatten(1))  # type: ignore[no-any-return]
+
+
+class Convolution(nn.Module):
+    """Strided 1-D convolution without bias, features last, padded with zeros to ceil(positions / stride) positions.
+
+    Shape: (batch, positions, inputs) -> (batch, ceil(positions / stride), outputs).
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.stride = stride
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, kernel))
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+
+    def forward(self, features: Tensor) -> Tensor:
+        positions = features.shape[1]
+        missing = max(0, (-(-positions // self.stride) - 1) * self.stride + self.kernel - positions)
+        padded = F.pad(features.mT, (missing // 2, missing - missing // 2))
+        return F.conv1d(padded, self.weight, stride=self.stride).mT
+
+
+class SpectrogramBranch(nn.Module):
+    """Spectrogram minus its temporal mean -> ResNet -> attention -> maximum over time -> (batch, dim)."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.front_end = StftMagnitude(config.window, config.hop)
+        bins = config.window // 2 + 1
+        self.norm = nn.BatchNorm1d(bins)
+        first = config.channels[0]
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, first, config.stem, stride=2, padding=config.stem // 2, bias=False),
+            nn.BatchNorm2d(first),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, stride=2, ceil_mode=True),
+        )
+        bins = -(-(-(-bins // 2) - 3) // 2) + 1
+        units: list[nn.Module] = []
+        inputs = first
+        for stage, outputs in enumerate(config.channels):
+            for unit in range(config.units):
+                units.append(ResidualUnit(inputs, outputs, halve=stage > 0 and unit == 0))
+                inputs = outputs
+            bins = -(-bins // 2) if stage > 0 else bins
+        self.stages = nn.Sequential(*units)
+        heads = config.spectrogram_heads
+        self.attention = nn.ModuleList(AxialAttention(inputs, n, projections=False) for n in heads or ())
+        self.flat_norm = nn.BatchNorm1d(bins * inputs)
+        self.dense = nn.Linear(bins * inputs, config.dim, bias=False)
+
+    def forward(self, waves: Tensor) -> Tensor:
+        magnitude = self.front_end(waves)
+        features = self.norm((magnitude - magnitude.mean(1, keepdim=True)).mT).mT[:, None]
+        features = self.stages(self.stem(features)).permute(0, 2, 3, 1)  # (batch, frames, bins, channels)
+        if self.attention:
+            features = features + self.attention[0](features)
+            features = features + self.attention[1](features.transpose(1, 2)).transpose(1, 2)
+        return self.dense(self.flat_norm(features.amax(1).flatten(1)))  # type: ignore[no-any-return]
+
+
+class ResidualUnit(nn.Module):
+    """Two 3 x 3 convolutions, each after batch norm and ReLU, around a shortcut that starts after the first batch norm.
+
+    Shape: (batch, inputs, frames, bins) -> (batch, outputs, frames, bins); with `halve`, ceil(frames / 2) and ceil(bins / 2),
+    and the shortcut is a maximum over 2 x 2 and a 1 x 1 convolution. Source: [W23] Table 1.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, halve: bool) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(inputs)
+        self.body = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(inputs, outputs, 3, stride=2 if halve else 1, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+        )
+        self.shortcut = (
+            nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), nn.Conv2d(inputs, outputs, 1, bias=False)) if halve else None
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        features = self.norm(features)
+        shortcut = features if self.shortcut is None else self.shortcut(features)
+        return shortcut + self.body(features)  # type: ignore[no-any-return]
+
+
+def _batch_norms(network: nn.Module) -> Iterator[nn.Module]:
+    return (module for module in network.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d))
+
+
+def build(config: Config, shape: InputShape, classes: int) -> Network:
+    """Raises: AsdzooError when clips keep their length, because the spectrum branch has a dense layer of a fixed size."""
+    if shape.samples is None:
+        raise AsdzooError("dual_branch_cnn needs clips of one length", "set input.seconds to a number, such as 10.0")
+    return DualBranchCNN(config, shape.samples, classes)
