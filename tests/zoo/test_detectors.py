@@ -19,6 +19,34 @@ class TestKnnEuclideanSmote(DetectorContract):
     options: ClassVar[dict[str, object]] = {"k": 2, "metric": "euclidean", "smote": {"neighbors": 5}}
 
 
+class TestKMeans(DetectorContract):
+    name = "kmeans"
+
+
+class TestKMeansSmote(DetectorContract):
+    name = "kmeans"
+    options: ClassVar[dict[str, object]] = {"centers": 4, "smote": {"neighbors": 3}}
+
+
+class TestGmm(DetectorContract):
+    name = "gmm"
+    options: ClassVar[dict[str, object]] = {"components": 2}
+
+
+class TestGmmSmote(DetectorContract):
+    name = "gmm"
+    options: ClassVar[dict[str, object]] = {"components": 16, "covariance": "diag", "smote": {"neighbors": 5}}
+
+
+class TestMahalanobis(DetectorContract):
+    name = "mahalanobis"
+
+
+class TestMahalanobisSmote(DetectorContract):
+    name = "mahalanobis"
+    options: ClassVar[dict[str, object]] = {"smote": {"neighbors": 5}}
+
+
 def distance_from_five(embeddings: FloatArray, clip: Clip) -> FloatArray:
     """Negative log-likelihood of a normal density around 5, but for a constant."""
     return ((embeddings - 5.0) ** 2).sum(axis=1) / 2

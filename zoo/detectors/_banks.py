@@ -1,8 +1,7 @@
-"""What detectors share: checked embeddings, and one bank of reference points per domain."""
+"""Reference points of each domain, and the distances to the nearest of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +9,8 @@ from numpy.typing import NDArray
 from zoo.clips import Clip
 from zoo.detectors import FloatArray
 from zoo.detectors._smote import SmoteConfig, oversample
-from zoo.errors import AsdzooError
 
-T = TypeVar("T")
+CHUNK = 2**22  # numbers held at once: 32 MB
 
 
 @dataclass(frozen=True)
@@ -31,36 +29,6 @@ class Bank:
         first, second = self.parents.T
         gone: NDArray[np.bool_] = rows[first] | rows[second]
         return gone
-
-
-def checked(embeddings: FloatArray, dim: int | None = None) -> FloatArray:
-    """`embeddings` as float64 (n, dim). Raises: AsdzooError when they are not finite or of another shape."""
-    array = np.asarray(embeddings, dtype=np.float64)
-    if array.ndim != 2 or array.shape[1] == 0 or dim not in (None, array.shape[1]):
-        raise AsdzooError(f"embeddings have shape {array.shape}, not (clips, {dim or 'dim'})")
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
-    if len(bad):
-        raise AsdzooError(
-            f"{len(bad)} of {len(array)} embeddings are not finite, the first is number {bad[0]}",
-            "look for silent or broken clips with `asdzoo scan`, or train the system again",
-        )
-    return array
-
-
-def checked_training(embeddings: FloatArray, clips: Sequence[Clip]) -> FloatArray:
-    """`checked` for a fit: there is at least one clip, and one row for each."""
-    if not len(clips):
-        raise AsdzooError("no training clips to fit a detector on", "look for the machine's train folder with `asdzoo scan`")
-    if len(embeddings) != len(clips):
-        raise AsdzooError(f"{len(embeddings)} embeddings for {len(clips)} training clips")
-    return checked(embeddings)
-
-
-def fitted(value: T | None) -> T:
-    """What `fit` has set. Raises: AsdzooError when it was not called."""
-    if value is None:
-        raise AsdzooError("this detector has not been fitted", "call fit() with the training clips first")
-    return value
 
 
 def domain_banks(
@@ -94,12 +62,27 @@ def domain_banks(
     return banks, notes
 
 
-def directions(embeddings: FloatArray) -> FloatArray:
-    """Rows of length one, (n, dim + 1): half the squared distance of two of them is 1 - cos, without its rounding near zero.
+def nearest_squares(queries: FloatArray, bank: Bank, k: int, leave_out: bool = False) -> FloatArray:
+    """Squared Euclidean distances (n, up to k) to the nearest points of a bank; infinite where no more points are left.
 
-    The last column is 1 for a zero vector: it has no direction, so it is at distance 1 from all but other zero vectors.
+    With `leave_out`, query i is training clip i, and points made from it do not count.
     """
-    largest = np.abs(embeddings).max(axis=1, keepdims=True)
-    scaled = embeddings / np.where(largest > 0, largest, 1.0)  # no overflow or underflow in the squares
-    lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
-    return np.hstack([scaled / np.where(lengths > 0, lengths, 1.0), lengths == 0])
+    center = bank.points.mean(axis=0)
+    points = bank.points - center  # near the origin the dot products lose fewer digits
+    squares = (points**2).sum(axis=1)
+    k = min(k, len(points))
+    result = np.empty((len(queries), k))
+    size = max(1, CHUNK // max(len(points), k * points.shape[1]))
+    for start in range(0, len(queries), size):
+        chunk = queries[start : start + size] - center
+        closeness = squares - 2 * (chunk @ points.T)
+        if leave_out:
+            for parent in bank.parents.T:
+                here = np.flatnonzero((parent >= start) & (parent < start + len(chunk)))
+                closeness[parent[here] - start, here] = np.inf
+        nearest = np.argpartition(closeness, k - 1, axis=1)[:, :k]
+        left = np.isfinite(np.take_along_axis(closeness, nearest, axis=1))
+        # measured again from the differences: exact where points coincide
+        exact = ((queries[start : start + size, None] - bank.points[nearest]) ** 2).sum(axis=2)
+        result[start : start + size] = np.where(left, exact, np.inf)
+    return result

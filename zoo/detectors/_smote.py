@@ -10,6 +10,7 @@ from pydantic import Field
 
 from zoo.config import Frozen
 from zoo.detectors import FloatArray
+from zoo.detectors._arrays import canonical_order
 
 
 class SmoteConfig(Frozen):
@@ -30,7 +31,7 @@ def oversample(target: FloatArray, count: int, config: SmoteConfig, seed: int) -
     from sklearn.neighbors import NearestNeighbors
 
     n, dim = target.shape
-    order = np.array(sorted(range(n), key=lambda row: target[row].tobytes()))
+    order = canonical_order(target)
     # imbalanced-learn does not say which two clips a point lies between. One-hot columns beside the embedding are interpolated
     # with it and do say; a weight of zero keeps them out of the search for neighbours.
     marked = np.hstack([target[order], np.eye(n)])

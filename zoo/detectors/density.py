@@ -8,7 +8,7 @@ import numpy as np
 from zoo.clips import Clip
 from zoo.config import Frozen
 from zoo.detectors import Detector, FloatArray
-from zoo.detectors._banks import checked, checked_training, fitted
+from zoo.detectors._arrays import checked, checked_training, fitted
 from zoo.errors import AsdzooError
 
 Likelihood = Callable[[FloatArray, Clip], FloatArray]  # embeddings (n, dim), a clip of their machine -> (n,), in nats

@@ -12,10 +12,9 @@ from pydantic import Field
 from zoo.clips import Clip
 from zoo.config import Frozen
 from zoo.detectors import Detector, FloatArray
-from zoo.detectors._banks import Bank, checked, checked_training, directions, domain_banks, fitted
+from zoo.detectors._arrays import checked, checked_training, directions, fitted
+from zoo.detectors._banks import Bank, domain_banks, nearest_squares
 from zoo.detectors._smote import SmoteConfig
-
-CHUNK = 2**22  # numbers held at once: 32 MB
 
 
 class Config(Frozen):
@@ -57,31 +56,13 @@ class NearestNeighbors:
         return directions(embeddings) if self.config.metric == "cosine" else embeddings
 
     def _distances(self, queries: FloatArray, bank: Bank, leave_out: bool = False) -> FloatArray:
-        """Mean distance (n,) to the k nearest points of a bank; infinite when none is left.
-
-        With `leave_out`, query i is training clip i, and points made from it do not count.
-        """
-        result = np.empty(len(queries))
-        center = bank.points.mean(axis=0)
-        points = bank.points - center  # near the origin the dot products lose fewer digits
-        squares = (points**2).sum(axis=1)
-        k = min(self.config.k, len(points))
-        size = max(1, CHUNK // max(len(points), k * points.shape[1]))
-        for start in range(0, len(queries), size):
-            chunk = queries[start : start + size] - center
-            closeness = squares - 2 * (chunk @ points.T)
-            if leave_out:
-                for parent in bank.parents.T:
-                    here = np.flatnonzero((parent >= start) & (parent < start + len(chunk)))
-                    closeness[parent[here] - start, here] = np.inf
-            nearest = np.argpartition(closeness, k - 1, axis=1)[:, :k]
-            # measured again from the differences: exact where points coincide
-            distances = ((chunk[:, None] - points[nearest]) ** 2).sum(axis=2)
-            distances = distances / 2 if self.config.metric == "cosine" else np.sqrt(distances)
-            left = np.isfinite(np.take_along_axis(closeness, nearest, axis=1))
-            total, number = (distances * left).sum(axis=1), left.sum(axis=1)
-            result[start : start + len(chunk)] = np.where(number > 0, total / np.maximum(number, 1), np.inf)
-        return result
+        """Mean distance (n,) to the k nearest points of a bank; infinite when none is left."""
+        squares = nearest_squares(queries, bank, self.config.k, leave_out)
+        distances = squares / 2 if self.config.metric == "cosine" else np.sqrt(squares)
+        left = np.isfinite(distances)
+        total = distances.sum(axis=1, where=left)
+        number = left.sum(axis=1)
+        return np.where(number > 0, total / np.maximum(number, 1), np.inf)
 
 
 def build(config: Config) -> Detector:
