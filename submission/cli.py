@@ -1,14 +1,23 @@
 """The console script `asdzoo`: the commands of all three rooms, and the one place where an error becomes an exit code."""
 
+import errno
+import json
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 import fusion.cli
 import zoo.cli
+from zoo.console import err, out, table, warn
 from zoo.errors import AsdzooError
+
+if TYPE_CHECKING:
+    from submission.faults import Report
+    from submission.write import Decided
 
 app = typer.Typer(
     name="asdzoo",
@@ -21,16 +30,129 @@ app = typer.Typer(
 app.add_typer(zoo.cli.app)
 app.add_typer(fusion.cli.app)
 
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer carries its own copy of click, older ones the package
+INTERRUPTED = 130
+
+
+@app.command()
+def submit(
+    run: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/default"),
+    ensemble: Annotated[
+        list[str] | None,
+        typer.Option(help="Ensemble (or system) to submit; up to four, in the order of the index. Default: all."),
+    ] = None,
+    team: Annotated[Path, typer.Option(help="Who submits.")] = Path("team.yaml"),
+    threshold: Annotated[
+        Literal["gamma", "normal", "percentile"], typer.Option(help="Where the threshold on training scores comes from.")
+    ] = "gamma",
+    percentile: Annotated[float, typer.Option(help="Percentile of normal scores that the threshold is put at.")] = 90.0,
+    report: Annotated[Path | None, typer.Option(help="Technical report (PDF); wins over the one in team.yaml.")] = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Where the zip goes. Default: RUN/submission.")] = None,
+    init: Annotated[bool, typer.Option("--init", help="Write a commented team.yaml to fill in, and stop.")] = False,
+) -> None:
+    """Write the challenge's zip: scores, decisions and metadata of up to four ensembles; then check it."""
+    from submission.team import read_team, write_template
+
+    if init:
+        write_template(team)
+        out.print(f"wrote {team}: fill it in, then run `asdzoo submit --team {team}`")
+        return
+    from submission.write import choose, prepare, write
+    from zoo.runs import Run
+
+    it = Run(run).require()
+    names = choose(it, ensemble or [])
+    who = read_team(team)
+    package = prepare(it, names, who, method=threshold, percentile=percentile, report=report or who.report)
+    for sentence in package.warnings:
+        warn(sentence)
+    path, found = write(package, out_folder or run / "submission", it.scores(names[0]).year)
+    _print_thresholds(package.decided, percentile)
+    out.print(table("Systems", ["label", "scores of"], package.labels.items()))
+    _print_faults(found)
+    out.print(f"package: {path} ({path.stat().st_size / 1024:.0f} KiB, {len(package.files)} files)")
+
+
+@app.command()
+def check(
+    package: Annotated[Path, typer.Argument(metavar="FILE_OR_FOLDER", help="A zip or a folder, ours or anyone's.")],
+    year: Annotated[str | None, typer.Option(help="Whose rules apply. Default: the year of the machines in it.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Recordings whose test clips the package must cover.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the faults as JSON.")] = False,
+) -> int:
+    """List every fault of a submission package. Exit code 1 when there is an error."""
+    from submission.check import check as find_faults
+
+    expected = None
+    if data is not None:
+        from submission.expected import expected_clips
+
+        expected, year = expected_clips(data, year)
+    report = find_faults(package, year, expected)
+    if as_json:
+        print(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+    else:
+        _print_faults(report)
+        rules = f"rules of {report.year}" if report.year != "own" else "no challenge year recognised (--year names one)"
+        counts = f"{_count(len(report.errors), 'error')}, {_count(len(report.warnings), 'warning')}"
+        out.print(f"{package}: {_count(len(report.systems), 'system')}, {rules}: {counts}")
+    return 1 if report.errors else 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _print_faults(report: "Report") -> None:
+    for fault in report.faults:
+        colour = "red" if fault.level == "error" else "yellow"
+        out.print(f"[{colour}]{fault.level}[/{colour}]", end=" ")
+        out.print(f"{fault.where + ': ' if fault.where else ''}{fault.message} [{fault.code}]", markup=False)
+        out.print(f"    {fault.hint}", markup=False)
+
+
+def _print_thresholds(decided: Sequence["Decided"], percentile: float) -> None:
+    rows = [(one.label, str(one.part), one.threshold.method, one.threshold.value, *one.rates, one.anomalous) for one in decided]
+    columns = ["system", "machine", "threshold by", "threshold", "false positives", "source", "target", "decided anomalous"]
+    title = f"Thresholds at the {percentile:g}th percentile; false positives are shares of normal training clips"
+    out.print(table(title, columns, rows))
+    for note in sorted({f"{row.part}: {row.threshold.note}" for row in decided if row.threshold.note}):
+        warn(note)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 well, 1 faults found by `check`, 2 bad input, 130 interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"] or ["--help"]
     try:
-        result = app([argument for argument in arguments if argument != "--debug"], standalone_mode=False)
+        result = app(arguments, standalone_mode=False)
     except AsdzooError as problem:
         return _complain(problem.message, problem.hint, debug)
+    except _UsageError as problem:
+        command = getattr(getattr(problem, "ctx", None), "info_name", None)
+        about = f"asdzoo {command}" if command in arguments else "asdzoo"
+        return _complain(str(getattr(problem, "message", problem)), f"run `{about} --help`", debug)
+    except OSError as problem:
+        if problem.errno == errno.EPIPE:  # the reader of our output went away, as `| head` does
+            return 1
+        hint = _OS_HINTS.get(problem.errno or 0, "look at the path and its permissions")
+        return _complain(f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}", hint, debug)
+    except (KeyboardInterrupt, typer.Abort):
+        result = INTERRUPTED
+    if result == INTERRUPTED:
+        err.print("interrupted; the same command goes on from here")
     return result if isinstance(result, int) else 0
+
+
+_OS_HINTS = {
+    errno.ENOSPC: "free some disk space and run the same command again; finished work is kept",
+    errno.EDQUOT: "free some disk space and run the same command again; finished work is kept",
+    errno.EACCES: "check the permissions, or name another folder",
+    errno.EPERM: "check the permissions, or name another folder",
+    errno.EROFS: "that disk is read-only; name another folder",
+    errno.ENOENT: "check the path",
+}
 
 
 def _complain(message: str, hint: str, debug: bool) -> int:

@@ -1,0 +1,148 @@
+"""The metadata of one ensemble, from what the run knows and what the team says."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from submission.meta import dump
+from submission.rules import Rules
+from submission.team import SystemWords, Team
+from zoo.config import load_yaml
+from zoo.runs import Run
+
+
+@dataclass(frozen=True)
+class _Words:
+    """How one kind of network or detector is called in the metadata."""
+
+    features: tuple[str, ...] = ()
+    embeddings: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    external: tuple[str, ...] = ()  # data sets that its pretrained encoder saw
+
+
+_MODELS = {
+    "nf_cdee": _Words(("log-mel energies",), (), ("normalizing flow",)),
+    "dual_branch_cnn": _Words(("spectrogram", "spectrum"), (), ("CNN",)),
+    "beats": _Words(("log-mel energies",), ("BEATs",), ("transformer", "LoRA"), ("AudioSet",)),
+    "eat": _Words(("log-mel energies",), ("EAT",), ("transformer", "LoRA"), ("AudioSet",)),
+    "beats_eat": _Words(("log-mel energies",), ("BEATs", "EAT"), ("transformer", "LoRA"), ("AudioSet",)),
+}
+_DETECTORS = {"knn": "k-NN", "kmeans": "k-means", "gmm": "GMM", "mahalanobis": "Mahalanobis distance"}
+_URLS = {"AudioSet": "https://research.google.com/audioset/"}
+
+
+def members_of(run: Run, name: str) -> list[str]:
+    """Systems that an ensemble's scores come from; a system is its own only member.
+
+    A member whose weight is zero in every group is none: it adds nothing to any score.
+    """
+    path = run.folder / "ensembles" / f"{name}.yaml"
+    if not path.exists():
+        return [name]
+    content = load_yaml(path)
+    weights = content.get("weights")
+    members = [str(member) for member in content.get("members") or ()]
+    if isinstance(weights, Mapping):
+        groups = [row for row in weights.values() if isinstance(row, Mapping)]
+        members = [member for member in members if not groups or any(row.get(member) for row in groups)]
+    return members
+
+
+def describe(
+    run: Run,
+    ensemble: str,
+    label: str,
+    team: Team,
+    rules: Rules,
+    number: int | None,
+    results: Mapping[str, Mapping[str, float]],
+) -> str:
+    """`LABEL.meta.yaml` as text.
+
+    `number` is put behind the abbreviation when several systems are submitted; `results` are per machine, in per cent. Total
+    parameters and MACs are sums over the members, each counted once, frozen encoders included; MACs are for one clip, and
+    `!!null` when those of a member are not known.
+    """
+    words = team.systems.get(ensemble, SystemWords())
+    members = members_of(run, ensemble)
+    systems = run.info().get("systems", {})
+    entries = [systems[member] for member in members if member in systems]
+    known = [_MODELS.get(_name(entry, "model"), _Words(methods=(_name(entry, "model"),))) for entry in entries]
+    detectors = [_name(entry, "detector") for entry in entries]
+    balanced = any(_config(entry, "detector").get("smote") for entry in entries)
+    macs = [entry.get("macs") for entry in entries]
+    rates = sorted({_config(entry, "input").get("sample_rate", 16000) for entry in entries}) or [16000]
+    external = [{"name": name, "url": _URLS[name]} for name in _joined(word.external for word in known) or ()]
+    external += [item.model_dump(exclude_none=True) for item in team.external_datasets]
+    abbreviation = words.abbreviation or (f"{team.abbreviation}-{number}" if number else team.abbreviation)
+    methods = [
+        *_joined(word.methods for word in known),
+        *_joined([_DETECTORS[kind]] for kind in detectors if kind in _DETECTORS),
+    ]
+    description: dict[str, Any] = {
+        "input_sampling_rate": ", ".join(f"{rate / 1000:g}kHz" for rate in rates),
+        "data_augmentation": _list(_augmentation(entries)),
+        "front_end": None,
+        "acoustic_features": _list(_joined(word.features for word in known)),
+        "embeddings": _list(_joined(word.embeddings for word in known)),
+        "machine_learning_method": _list([*methods, *(["ensemble"] if len(members) > 1 else [])]),
+        "aggregation_method": None,
+        "domain_adaptation_method": None,
+        "domain_generalization_method": "SMOTE" if balanced else None,
+        "ensemble_method_subsystem_count": len(members) if len(members) > 1 else None,
+        "decision_making": "weighted average" if len(members) > 1 else None,
+        "attribute_usage": "classification labels" if _uses_attributes(entries) else None,
+        "external_data_usage": "pre-trained model" if external else None,
+        "development_data_usage": "development",
+    }
+    description = {key: description[key] for key in rules.description} | words.description
+    meta = {
+        "submission": {
+            "label": label,
+            "name": words.name or f"{team.name} ({ensemble})",
+            "abbreviation": abbreviation,
+            "authors": [author.model_dump(exclude_none=True) for author in team.authors],
+        },
+        "system": {
+            "description": description,
+            "complexity": {
+                "total_parameters": sum(_parameters(entry) for entry in entries) or None,
+                "MACS": sum(macs) if macs and None not in macs else None,
+            },
+            "external_datasets": external or None,
+            "source_code": team.source_code,
+        },
+        "results": {"development_dataset": {machine: dict(row) for machine, row in results.items()} or None},
+    }
+    return dump(meta, f"DCASE Challenge Task 2, rules of {rules.year}; written by asdzoo")
+
+
+def _config(entry: Mapping[str, Any], block: str) -> Mapping[str, Any]:
+    found = entry.get("config", {}).get(block)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _name(entry: Mapping[str, Any], block: str) -> str:
+    return str(_config(entry, block).get("name", "unknown"))
+
+
+def _parameters(entry: Mapping[str, Any]) -> int:
+    return int(entry.get("parameters", {}).get("total", 0))
+
+
+def _uses_attributes(entries: Sequence[Mapping[str, Any]]) -> bool:
+    return any(entry.get("config", {}).get("classes") == "attributes" for entry in entries)
+
+
+def _augmentation(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    return ["SpecAugment"] if any("spec_augment" in _config(entry, "model") for entry in entries) else []
+
+
+def _joined(lists: Iterable[Iterable[str]]) -> list[str]:
+    """All words, each once, in order of first mention."""
+    return list(dict.fromkeys(word for words in lists for word in words))
+
+
+def _list(words: Sequence[str]) -> str | None:
+    return ", ".join(words) or None

@@ -1,0 +1,72 @@
+"""`Fault`: one thing that is wrong with a package, where, and how to mend it; `Report`: all of them."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Level = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong.
+
+    An *error* makes the organisers' evaluator reject, skip or misread the package, or breaks a stated rule. A *warning* is
+    anything else that a person should look at, and everything that rests on an unverified reading of the rules.
+    """
+
+    code: str  # stable, for scripts: "csv-header"
+    level: Level
+    message: str
+    hint: str
+    file: str = ""  # path inside the package; "" for the package as a whole
+    line: int | None = None  # 1-based
+
+    @property
+    def where(self) -> str:
+        """`file:line` as far as known."""
+        return f"{self.file}:{self.line}" if self.line is not None else self.file
+
+
+def error(code: str, message: str, hint: str, file: str = "", line: int | None = None) -> Fault:
+    """A fault that costs the submission."""
+    return Fault(code, "error", message, hint, file, line)
+
+
+def warning(code: str, message: str, hint: str, file: str = "", line: int | None = None) -> Fault:
+    """A fault that a person should look at."""
+    return Fault(code, "warning", message, hint, file, line)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found. `year` is the year whose rules were applied."""
+
+    package: str
+    year: str
+    systems: tuple[str, ...]
+    faults: tuple[Fault, ...] = field(default=())
+
+    @property
+    def errors(self) -> tuple[Fault, ...]:
+        return tuple(fault for fault in self.faults if fault.level == "error")
+
+    @property
+    def warnings(self) -> tuple[Fault, ...]:
+        return tuple(fault for fault in self.faults if fault.level == "warning")
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON-serialisable data (`asdzoo check --json`)."""
+        return {
+            "package": self.package,
+            "year": self.year,
+            "systems": list(self.systems),
+            "errors": len(self.errors),
+            "warnings": len(self.warnings),
+            "faults": [asdict(fault) for fault in self.faults],
+        }
+
+
+def in_order(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """Errors first, then by file and line; each fault once."""
+    return tuple(sorted(dict.fromkeys(faults), key=lambda fault: (fault.level, fault.file, fault.line or 0, fault.code)))
