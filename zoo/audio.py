@@ -31,9 +31,8 @@ from torch import Tensor
 from zoo.clips import Clip
 from zoo.errors import AsdzooError
 from zoo.files import whole_folder, write_json
-from zoo.wavs import FULL_SCALE, Problem, Samples, read_wav, resample, without_duplicates
+from zoo.wavs import FULL_SCALE, SAMPLE_RATE, Problem, Samples, read_wav, resample, without_duplicates
 
-SAMPLE_RATE = 16_000  # Hz, of every year of the challenge
 Progress = Callable[[int, int], None]  # (recordings done, recordings to do)
 _FORM = 1  # of the folder; another number in an index means that it is written anew
 
@@ -183,7 +182,7 @@ def _open_machines(
 
 
 def _key(clip: Clip) -> str:
-    return "/".join(clip.path.absolute().parts[-3:])
+    return f"{clip.machine}/{clip.path.parent.name}/{clip.name}"
 
 
 def _stamp(clip: Clip) -> tuple[int, int]:

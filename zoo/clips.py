@@ -80,7 +80,7 @@ class _MachineFolder:
 
     @cached_property
     def machine(self) -> str:
-        return self.path.resolve().name
+        return self.path.name if self.path.name not in ("", "..") else self.path.resolve().name  # a link keeps its name
 
     @cached_property
     def names(self) -> dict[tuple[str, str], ClipName]:
@@ -133,7 +133,7 @@ def _machine_folders(root: Path) -> Iterator[_MachineFolder]:
             continue
         seen.add(real)
         below = sorted(name for name, is_folder in _entries(folder) if is_folder and not name.startswith((".", "__MACOSX")))
-        wavs = {name: _wavs(folder / name) for name in below if name in SPLIT_FOLDERS}
+        wavs = {name: wavs_in(folder / name) for name in below if name in SPLIT_FOLDERS}
         wavs = {name: found for name, found in wavs.items() if found}
         if wavs:
             if "test_rename" in wavs:
@@ -142,13 +142,13 @@ def _machine_folders(root: Path) -> Iterator[_MachineFolder]:
         waiting.extend(folder / name for name in reversed(below) if name not in wavs)
 
 
-def _wavs(folder: Path) -> list[str]:
-    return sorted(name for name, is_folder in _entries(folder) if not is_folder and is_wav(name))
-
-
-def is_wav(name: str) -> bool:
-    """Whether a file counts as a recording: `.wav` in any case, and not hidden (macOS leaves `._x.wav` beside `x.wav`)."""
-    return name.lower().endswith(".wav") and not name.startswith(".")
+def wavs_in(folder: Path) -> list[str]:
+    """Names of the wav files that lie directly in a folder, sorted; hidden ones do not count (macOS leaves `._x.wav`)."""
+    return sorted(
+        name
+        for name, is_folder in _entries(folder)
+        if not is_folder and name.lower().endswith(".wav") and not name.startswith(".")
+    )
 
 
 def _entries(folder: Path) -> Iterator[tuple[str, bool]]:

@@ -18,6 +18,7 @@ import soxr
 from zoo.clips import Clip
 
 Samples = npt.NDArray[np.int16]
+SAMPLE_RATE = 16_000  # Hz, of every year of the challenge
 FULL_SCALE = 32768  # int16 value of amplitude 1.0
 _UNKNOWN_SIZE = 0x7FFFF000  # programs that write into a pipe put a size at or above this into the header
 
