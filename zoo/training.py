@@ -12,7 +12,7 @@ time of one.
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -23,12 +23,13 @@ from torch import Tensor
 
 from zoo.config import Frozen
 from zoo.errors import AsdzooError
-from zoo.models import Network
+from zoo.models import Network, PreparedNetwork
 from zoo.sampling import Indices, Order, crop_generator, split_holdout, step_seed
 from zoo.schedules import Schedule, learning_rate
 
 VERSION = 1  # raised when the same config and data would train to something else
 State = dict[str, Any]
+Fetch = Callable[[Indices, np.random.Generator | None], tuple[Tensor, Tensor]]
 
 
 class TrainingConfig(Frozen):
@@ -59,9 +60,10 @@ class TrainingConfig(Frozen):
 class TrainingData:
     """Clips to train on: `fetch(indices, generator)` gives waves and lengths; a generator means random crops."""
 
-    fetch: Callable[[Indices, np.random.Generator | None], tuple[Tensor, Tensor]]
+    fetch: Fetch
     labels: Indices  # class index of each clip
     names: Sequence[str]  # of the clips, for messages
+    prepared: bool = False  # `fetch` gives what a `PreparedNetwork` prepared in place of waves
 
 
 @dataclass
@@ -82,15 +84,9 @@ class Hooks:
     progress: Callable[[Progress], None] = lambda progress: None
     save: Callable[[State], None] = lambda state: None  # keep a checkpoint; called every `save_seconds`
     save_seconds: float = 60.0
+    validated: Callable[[list[dict[str, float]]], None] = lambda history: None  # a row was added
+    done: Callable[[int], None] = lambda steps: None  # training ended after so many steps
     note: Callable[[str], None] = lambda sentence: None  # something the user should read
-
-
-@dataclass
-class Outcome:
-    """What training leaves: the network is changed in place, these are its traces."""
-
-    history: list[dict[str, float]] = field(default_factory=list)  # a row per validation
-    steps: int = 0
 
 
 def accelerator_for(device: str) -> Accelerator:
@@ -135,14 +131,15 @@ class Trainer:
         self.parameters = parameters
         self.clips_per_step = config.batch * config.accumulation
         self.micro = self.clips_per_step if config.merge and accelerator.device.type != "cpu" else config.batch
-        self.losses: Callable[..., dict[str, Tensor]] = torch.compile(network.losses) if config.compile else network.losses
+        losses = _losses_of_prepared(network) if data.prepared else network.losses
+        self.losses: Callable[..., dict[str, Tensor]] = torch.compile(losses) if config.compile else losses
         self.step = 0
         self.best: list[tuple[float, int, dict[str, Tensor]]] = []  # (held-out loss, step, weights), best first
         self.history: list[dict[str, float]] = []
         bf16 = accelerator.device.type == "cuda" and torch.cuda.is_bf16_supported()
         self.half = config.precision == "bf16" or (config.precision == "auto" and bf16)
 
-    def run(self, resume: State | None = None) -> Outcome:
+    def run(self, resume: State | None = None) -> None:
         """Train to the end and leave the network with its final weights, in evaluation mode.
 
         Raises: AsdzooError when a loss is NaN or infinite, naming step, learning rate and clips.
@@ -163,7 +160,7 @@ class Trainer:
                 self.hooks.save(self.state())
                 saved = time.monotonic()
         self._finish()
-        return Outcome(self.history, self.step)
+        self.hooks.done(self.step)
 
     def state(self) -> State:
         """All that a later `run` needs to go on as if nothing had happened; tensors and plain values only."""
@@ -256,6 +253,7 @@ class Trainer:
                 self.best = sorted([*self.best, (row["held_out"], self.step, weights)], key=lambda entry: entry[:2])
                 self.best = self.best[: self.config.average]
         self.history.append(row)
+        self.hooks.validated(self.history)
 
     @torch.no_grad()
     def _held_out_loss(self) -> float:
@@ -297,6 +295,12 @@ class Trainer:
             self._losses(self.order.take(batch * self.config.batch, self.config.batch), generator)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+
+
+def _losses_of_prepared(network: Network) -> Callable[..., dict[str, Tensor]]:
+    if not isinstance(network, PreparedNetwork):
+        raise TypeError(f"{type(network).__name__} is no PreparedNetwork")
+    return lambda prepared, labels, lengths: network.losses_of(prepared, labels)
 
 
 def _mean(values: list[Tensor]) -> Tensor:

@@ -3,7 +3,8 @@
 Each module `zoo/models/<name>.py` defines
 
 - `Config(Frozen)`: its hyper-parameters,
-- `build(config, shape, classes) -> Network`: the network, freshly initialised from torch's global generator.
+- `build(config, shape, classes) -> Network`: the network, freshly initialised from torch's global generator,
+- `LIKELIHOOD = True` when that network is a `DensityNetwork`, so that the density detector can use it.
 """
 
 from abc import ABC, abstractmethod
@@ -54,6 +55,36 @@ class Network(nn.Module, ABC):
     def load_trained_state(self, state: dict[str, Tensor]) -> None:
         """Put `trained_state` back. Raises: AsdzooError when it belongs to another base."""
         self.load_state_dict(state)
+
+
+class PreparedNetwork(Network):
+    """A network whose front end neither learns nor augments: training runs it once for each clip instead of in every step."""
+
+    @abstractmethod
+    def prepare(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What the rest of the network needs of each clip, (batch, ...), without gradients."""
+
+    @abstractmethod
+    def embed(self, prepared: Tensor) -> Tensor:
+        """`forward` from what `prepare` gave."""
+
+    @abstractmethod
+    def losses_of(self, prepared: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """`losses` from what `prepare` gave."""
+
+    def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return self.embed(self.prepare(waves, lengths))
+
+    def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
+        return self.losses_of(self.prepare(waves, lengths), labels)
+
+
+class DensityNetwork(Network):
+    """A network that knows how likely an embedding is; the density detector scores with it."""
+
+    @abstractmethod
+    def negative_log_likelihood(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """In nats, (n,), of embeddings (n, dim) of the classes `labels` (n,)."""
 
 
 def model_names() -> list[str]:

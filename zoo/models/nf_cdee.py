@@ -26,7 +26,9 @@ from torch.nn import functional as F
 
 from zoo.config import Frozen
 from zoo.features import LogMel
-from zoo.models import InputShape, Network
+from zoo.models import DensityNetwork, InputShape, Network, PreparedNetwork
+
+LIKELIHOOD = True
 
 CLIPS_AT_ONCE = 16  # in the front end: the spectra of ten seconds are 10 MB
 
@@ -118,7 +120,7 @@ class PooledBatchNorm(nn.Module):
         return (mean - center) / torch.sqrt(spread + self.EPSILON)
 
 
-class NfCdee(Network):
+class NfCdee(PreparedNetwork, DensityNetwork):
     """Log-mel, batch norm, mean over time, and a conditional flow over the result, which is the embedding."""
 
     def __init__(self, config: Config, sample_rate: int, classes: int) -> None:
@@ -137,20 +139,12 @@ class NfCdee(Network):
         return torch.cat([self._statistics(*part) for part in parts])
 
     def embed(self, prepared: Tensor) -> Tensor:
-        """`forward` from what `prepare` gave."""
+        """The normalised log-mel spectrum averaged over time, (batch, mels)."""
         pooled: Tensor = self.norm(prepared)
         return pooled
 
     def losses_of(self, prepared: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """`losses` from what `prepare` gave."""
         return {"nll": self.negative_log_likelihood(self.embed(prepared), labels).mean()}
-
-    def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """The normalised log-mel spectrum averaged over time, (batch, mels)."""
-        return self.embed(self.prepare(waves, lengths))
-
-    def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
-        return self.losses_of(self.prepare(waves, lengths), labels)
 
     def negative_log_likelihood(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """Of embeddings (batch, mels) given their classes (batch,): (batch,), in nats, float32 also inside autocast."""
