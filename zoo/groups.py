@@ -11,8 +11,8 @@ import yaml
 
 from zoo.config import shipped_configs
 from zoo.errors import AsdzooError, unknown_name
+from zoo.years import SYNTHETIC_PREFIX
 
-SYNTHETIC_PREFIX = "Synth"
 EMULATED_SUFFIX = "Emu"  # 2026: bearingEmu is an emulated bearing
 
 

@@ -35,6 +35,8 @@ class Year:
 
     def sections(self, machine: str) -> tuple[str, ...]:
         """All sections that a machine has in development and evaluation together."""
+        if machine.startswith(SYNTHETIC_PREFIX):
+            return self.development_sections
         if machine in self.sections_of:
             return self.sections_of[machine]
         both = (self.development_sections if machine in self.development else ()) + (
@@ -43,6 +45,7 @@ class Year:
         return tuple(sorted(set(both)))
 
 
+SYNTHETIC_PREFIX = "Synth"  # `asdzoo synth` writes the challenge of 2024 with machines called Synth<X>
 _2021 = ("fan", "gearbox", "pump", "slider", "ToyCar", "ToyTrain", "valve")
 _2022 = ("bearing", "fan", "gearbox", "slider", "ToyCar", "ToyTrain", "valve")  # the development machines until 2025
 
@@ -143,7 +146,10 @@ YEARS: dict[str, Year] = {
 def years_of(machine: str) -> tuple[str, ...]:
     """The years that have a machine of this name, oldest first (empty for a machine that the challenge does not know).
 
-    >>> years_of("ToothBrush"), years_of("MyPump")
-    (('2024', '2026'), ())
+    >>> years_of("ToothBrush"), years_of("MyPump"), years_of("SynthFan")
+    (('2024', '2026'), (), ('2024',))
     """
+    if machine.startswith(SYNTHETIC_PREFIX):
+        bare = machine.removeprefix(SYNTHETIC_PREFIX).lower()
+        return ("2024",) if bare in (known.lower() for known in YEARS["2024"].machines) else ()
     return tuple(name for name, year in YEARS.items() if machine in year.machines)
