@@ -80,12 +80,13 @@ def band_noise(rng: np.random.Generator, samples: int, low: float, high: float) 
 
 
 def resonances(samples: int, peaks: Iterable[tuple[float, float]], floor: float) -> F32:
-    """Magnitude response of a body over the bins: a `floor` and, of height 1, a resonance for each (frequency, Q)."""
+    """Magnitude response of a body over the bins: a `floor`, a resonance of height 1 for each (frequency, Q), 0 at 0 Hz."""
     frequency = bin_frequencies(samples)
     response = np.full(len(frequency), floor, dtype=np.float32)
     for center, quality in peaks:
         ratio = frequency / np.float32(center)
         response += 1 / np.sqrt(1 + np.float32(quality) ** 2 * (ratio - 1 / ratio) ** 2)
+    response[0] = 0
     return response
 
 
