@@ -45,12 +45,13 @@ class ClipName:
     form: Literal["id", "section"] = "section"  # "id" is the form of 2020
 
 
-_ID_NAME = re.compile(r"(?:(?P<label>normal|anomaly)_)?id_(?P<section>\d{2})_(?P<index>\d{8})")
+_ID_NAME = re.compile(r"(?:(?P<label>normal|anomaly)_)?id_(?P<section>\d{2})_(?P<index>\d{8})", re.ASCII)
 _SECTION_NAME = re.compile(
     r"section_(?P<section>\d{2})(?:_(?P<domain>source|target))?(?:_(?P<split>train|test))?(?:_(?P<label>normal|anomaly))?"
-    r"_(?P<index>\d+)(?:_(?P<attributes>.*))?"
+    r"_(?P<index>\d+)(?:_(?P<attributes>.*))?",
+    re.ASCII,
 )
-_SUPPLEMENTAL_NAME = re.compile(r"section_(?P<section>\d{2})_(?P<words>(?:[A-Za-z]+_)+)(?P<index>\d+)(?:_.*)?")
+_SUPPLEMENTAL_NAME = re.compile(r"section_(?P<section>\d{2})_(?P<words>(?:[A-Za-z]+_)+)(?P<index>\d+)(?:_.*)?", re.ASCII)
 _HIDDEN = "noAttribute"
 
 
