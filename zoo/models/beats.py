@@ -1,0 +1,277 @@
+"""BEATs, an audio transformer pretrained with acoustic tokenizers, tuned with low-rank adapters.
+
+Source: Chen et al., BEATs: Audio Pre-Training with Acoustic Tokenizers, arXiv 2212.09058; the system is that of [T24 2.3] and
+[LoRA]. Modules and parameters carry the names of the official checkpoints, and for the same weights and the same patches the
+numbers are those of the public code. Two things differ:
+
+padding   The public code maps padded samples to padded patches by reshaping, which cuts through columns of patches. Here a
+          column of 16 frames counts when all 16 lie inside the clip, so that a clip has the same embedding in every batch.
+short     The public code fails on clips shorter than one patch (2800 samples); here they are repeated until they fill one.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from pydantic import NonNegativeFloat, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from zoo.config import Frozen
+from zoo.features import KaldiFbank
+from zoo.models import InputShape
+from zoo.pretrained import Branch, Encoder, PretrainedConfig, at_least
+
+PATCH = 16  # frames, and mel bins
+MELS = 128
+
+
+class EncoderConfig(Frozen):
+    """Sizes; the defaults are those of all official checkpoints."""
+
+    layers: PositiveInt = 12
+    width: PositiveInt = 768
+    heads: PositiveInt = 12
+    hidden: PositiveInt = 3072  # of the feed-forward part
+    patch_width: PositiveInt = 512
+    position_kernel: PositiveInt = 128  # patches
+    position_groups: PositiveInt = 16
+    buckets: PositiveInt = 320  # of relative positions
+    max_distance: PositiveInt = 800  # patches; farther ones share the last bucket
+    dropout: NonNegativeFloat = 0.0  # in training, after the positions and each half of a layer
+
+
+class Config(PretrainedConfig):
+    """The system's model."""
+
+    encoder: EncoderConfig = EncoderConfig()
+
+
+def build(config: Config, shape: InputShape, classes: int) -> Branch:
+    """BEATs with pooling, head and the adapters of its plan. Raises: AsdzooError when weights are missing or do not fit."""
+    return Branch(BEATs(config.encoder), config, shape, classes)
+
+
+class BEATs(Encoder):
+    """Waves to patch embeddings.
+
+    Shape: fbank (batch, frames, 128) -> (batch, patches, width); patches = frames // 16 * 8, frequency running fastest.
+    `padding` is True where a patch is not to be looked at, bool (batch, patches); outputs there mean nothing.
+    """
+
+    kind = "beats"
+    layer_list = "encoder.layers"
+    matrices: ClassVar = {
+        "q": "self_attn.q_proj",
+        "k": "self_attn.k_proj",
+        "v": "self_attn.v_proj",
+        "out": "self_attn.out_proj",
+        "fc1": "fc1",
+        "fc2": "fc2",
+    }
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.width = config.width
+        self.max_distance = config.max_distance
+        with torch.device("cpu"):  # also when the encoder is made on the meta device, to count or check
+            self.front_end = KaldiFbank("povey", mels=MELS, sample_rate=self.sample_rate)
+        self.patch_embedding = nn.Conv2d(1, config.patch_width, PATCH, PATCH, bias=False)
+        self.layer_norm = nn.LayerNorm(config.patch_width)
+        self.post_extract_proj: nn.Module = nn.Identity()
+        if config.patch_width != config.width:
+            self.post_extract_proj = nn.Linear(config.patch_width, config.width)
+        self.encoder = _Transformer(config)
+
+    @classmethod
+    def shaped_like(cls, tensors: Mapping[str, Tensor]) -> "BEATs":
+        """An encoder with the sizes of these tensors, of official names. Raises: KeyError when one that tells is missing."""
+        taps = tensors["encoder.pos_conv.0.weight_v"].shape
+        buckets, heads = tensors["encoder.layers.0.self_attn.relative_attention_bias.weight"].shape
+        config = EncoderConfig(
+            layers=len({name for name in tensors if name.startswith("encoder.layers.") and name.endswith(".fc1.weight")}),
+            width=taps[0],
+            heads=heads,
+            hidden=len(tensors["encoder.layers.0.fc1.weight"]),
+            patch_width=len(tensors["patch_embedding.weight"]),
+            position_kernel=taps[2],
+            position_groups=taps[0] // taps[1],
+            buckets=buckets,
+        )
+        return cls(config)
+
+    def settings(self) -> dict[str, object]:
+        return {
+            "input_patch_size": PATCH,
+            "conv_bias": False,
+            "activation_fn": "gelu",
+            "layer_norm_first": False,
+            "deep_norm": True,
+            "relative_position_embedding": True,
+            "gru_rel_pos": True,
+            "max_distance": self.max_distance,
+        }
+
+    def fbank(self, waves: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Normalised log mel energies and the padding of their patches: (batch, frames, 128), (batch, patches) or None."""
+        waves, lengths = at_least(waves, lengths, self.front_end.length + (PATCH - 1) * self.front_end.hop)
+        fbank = (self.front_end(waves * 2**15) - 15.41663) / (2 * 6.55582)
+        if lengths is None:
+            return fbank, None
+        columns = torch.arange(fbank.shape[1] // PATCH, device=waves.device)
+        beyond = columns >= self.front_end.frames(lengths)[:, None] // PATCH
+        return fbank, beyond.repeat_interleave(MELS // PATCH, dim=1)
+
+    def embed(self, fbank: Tensor) -> Tensor:
+        """Patches, normalised and projected, without positions: (batch, frames, 128) -> (batch, patches, width)."""
+        patches = self.patch_embedding(fbank[:, None]).flatten(2).transpose(1, 2)
+        projected: Tensor = self.post_extract_proj(self.layer_norm(patches))
+        return projected
+
+    def hidden_states(self, fbank: Tensor, padding: Tensor | None = None) -> list[Tensor]:
+        states: list[Tensor] = self.encoder(self.embed(fbank), padding, self.checkpointing, every=True)
+        return states
+
+    def forward(self, fbank: Tensor, padding: Tensor | None = None) -> Tensor:
+        states: list[Tensor] = self.encoder(self.embed(fbank), padding, self.checkpointing, every=False)
+        return states[-1]
+
+
+class _Transformer(nn.Module):
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.pos_conv = nn.Sequential(_PositionConv(config), nn.GELU())
+        self.layer_norm = nn.LayerNorm(config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.ModuleList(_Layer(config, first=layer == 0) for layer in range(config.layers))
+        self.max_distance = config.max_distance
+        self.register_buffer("bucket", _buckets(config.buckets, config.max_distance), persistent=False)
+        self.bucket: Tensor  # of the distances -max_distance .. max_distance
+
+    def forward(self, x: Tensor, padding: Tensor | None, checkpointing: bool, every: bool) -> list[Tensor]:
+        """The input of the first layer and the output of each; only the last one unless `every`."""
+        if padding is not None:
+            x = x.masked_fill(padding[:, :, None], 0.0)
+        x = self.dropout(self.layer_norm(x + self.pos_conv(x)))
+        bias = self.position_bias(x.shape[1])
+        states = [x]
+        for layer in self.layers:
+            if checkpointing and torch.is_grad_enabled():
+                x = checkpoint(layer, x, bias, padding, use_reentrant=False)
+            else:
+                x = layer(x, bias, padding)
+            states = [*states, x] if every else [x]
+        return states
+
+    def position_bias(self, patches: int) -> Tensor:
+        """Bias of each head for each pair of query and key, before the gate: (heads, patches, patches).
+
+        It depends on key - query only, so each row is a window on one vector of 2 patches - 1 values.
+        """
+        distance = torch.arange(1 - patches, patches, device=self.bucket.device).clamp(-self.max_distance, self.max_distance)
+        table = self.get_submodule("layers.0.self_attn.relative_attention_bias")
+        by_distance = table(self.bucket[distance + self.max_distance])
+        windows: Tensor = by_distance.T.unfold(1, patches, 1).flip(1)
+        return windows
+
+
+class _PositionConv(nn.Module):
+    """Convolutional positions: grouped, weight-normalised per tap, "same" padding without the last step of an even kernel."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.groups = config.position_groups
+        shape = (config.width, config.width // self.groups, config.position_kernel)
+        self.weight_v = nn.Parameter(torch.randn(shape) * math.sqrt(4 / (config.position_kernel * config.width)))
+        self.weight_g = nn.Parameter(torch.linalg.vector_norm(self.weight_v.detach(), dim=(0, 1), keepdim=True))
+        self.bias = nn.Parameter(torch.zeros(config.width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm = torch.linalg.vector_norm(self.weight_v, dim=(0, 1), keepdim=True)
+        weight = self.weight_v * (self.weight_g / norm)
+        y = F.conv1d(x.transpose(1, 2), weight, self.bias, padding=weight.shape[2] // 2, groups=self.groups)
+        return y[:, :, : x.shape[1]].transpose(1, 2)
+
+
+class _Layer(nn.Module):
+    """Post-norm with deep norm: the residual counts (2 layers)^(1/4) times (Wang et al., DeepNet, 2022)."""
+
+    def __init__(self, config: EncoderConfig, first: bool) -> None:
+        super().__init__()
+        self.residual = (2 * config.layers) ** 0.25
+        self.self_attn = _Attention(config, first)
+        self.self_attn_layer_norm = nn.LayerNorm(config.width)
+        self.fc1 = nn.Linear(config.width, config.hidden)
+        self.fc2 = nn.Linear(config.hidden, config.width)
+        self.final_layer_norm = nn.LayerNorm(config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        gain = (8 * config.layers) ** -0.25
+        for linear in (self.self_attn.v_proj, self.self_attn.out_proj, self.fc1, self.fc2):
+            nn.init.xavier_normal_(linear.weight, gain)
+        for linear in (self.self_attn.q_proj, self.self_attn.k_proj):
+            nn.init.xavier_normal_(linear.weight)
+        for linear in (self.self_attn.q_proj, self.self_attn.k_proj, self.self_attn.v_proj, self.self_attn.out_proj):
+            nn.init.zeros_(linear.bias)
+
+    def forward(self, x: Tensor, bias: Tensor, padding: Tensor | None) -> Tensor:
+        y = self.dropout(self.self_attn(x, bias, padding))
+        x = self.self_attn_layer_norm(torch.add(y, x, alpha=self.residual))
+        y = self.dropout(self.fc2(F.gelu(self.fc1(x))))
+        normed: Tensor = self.final_layer_norm(torch.add(y, x, alpha=self.residual))
+        return normed
+
+
+class _Attention(nn.Module):
+    """Attention whose relative position bias is gated by the query: the gate of WavLM, arXiv 2110.13900, section 3.1."""
+
+    def __init__(self, config: EncoderConfig, first: bool) -> None:
+        super().__init__()
+        if first:  # one table for all layers
+            self.relative_attention_bias = nn.Embedding(config.buckets, config.heads)
+            nn.init.xavier_normal_(self.relative_attention_bias.weight)
+        self.heads = config.heads
+        self.q_proj = nn.Linear(config.width, config.width)
+        self.k_proj = nn.Linear(config.width, config.width)
+        self.v_proj = nn.Linear(config.width, config.width)
+        self.out_proj = nn.Linear(config.width, config.width)
+        self.grep_linear = nn.Linear(config.width // config.heads, 8)
+        self.grep_a = nn.Parameter(torch.ones(1, config.heads, 1, 1))
+
+    def forward(self, x: Tensor, bias: Tensor, padding: Tensor | None) -> Tensor:
+        batch, patches, width = x.shape
+        q, k, v = (
+            project(x).view(batch, patches, self.heads, -1).transpose(1, 2)
+            for project in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        gated = self.gate(q).to(q.dtype) * bias.to(q.dtype)
+        if padding is not None:
+            gated = gated.masked_fill(padding[:, None, None, :], -torch.inf)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=gated)
+        mixed: Tensor = self.out_proj(y.transpose(1, 2).reshape(batch, patches, width))
+        return mixed
+
+    def gate(self, q: Tensor) -> Tensor:
+        """How much the position bias counts for each query: (batch, heads, patches, head width) -> (batch, heads, patches, 1).
+
+        The public code adds up two groups of four outputs of a linear map; here their rows are added first.
+        """
+        weight = self.grep_linear.weight.view(2, 4, -1).sum(1)
+        a, b = torch.sigmoid(F.linear(q, weight, self.grep_linear.bias.view(2, 4).sum(1))).chunk(2, dim=-1)
+        return a * (b * self.grep_a - 1.0) + 2.0
+
+
+def _buckets(buckets: int, max_distance: int) -> Tensor:
+    """T5's bucket of each distance key - query from -max_distance to max_distance, int64 (2 max_distance + 1,).
+
+    Half of the buckets for keys behind the query; of each half one half exact, the other logarithmic up to `max_distance`.
+    Source: Raffel et al., T5, JMLR 2020, section 2.1. Computed on the CPU in float32, as the public code does: a bucket
+    border is where another device's logarithm would round the other way.
+    """
+    distance = torch.arange(-max_distance, max_distance + 1)
+    half, exact = buckets // 2, buckets // 4
+    far = distance.abs().clamp_min(1).float()
+    logarithmic = exact + (torch.log(far / exact) / math.log(max_distance / exact) * (half - exact)).long()
+    bucket = torch.where(distance.abs() < exact, distance.abs(), logarithmic.clamp_max(half - 1))
+    return bucket + (distance > 0) * half

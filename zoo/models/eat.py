@@ -1,0 +1,201 @@
+"""EAT, the efficient audio transformer, tuned with low-rank adapters.
+
+Source: Chen et al., EAT: Self-Supervised Pre-Training with Efficient Audio Transformer, arXiv 2401.03497; the system is that of
+[T24 2.4]. Modules and parameters carry the names of the official Hugging Face checkpoints, and for the same weights and the
+same fbank the numbers are those of the public code. It leaves one thing open: to how many frames a clip is zero-padded. In use
+are 1024 for 10 s and 1216 for 12 s, both multiples of 64: `frame_multiple` is 64. Zero frames are looked at, as in the public
+code, but in a batch each clip sees only its own. A clip shorter than one frame (400 samples) is repeated until it fills one.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from pydantic import NonNegativeFloat, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from zoo.config import Frozen
+from zoo.errors import AsdzooError
+from zoo.features import KaldiFbank
+from zoo.models import InputShape
+from zoo.pretrained import Branch, Encoder, PretrainedConfig, at_least
+
+PATCH = 16  # frames, and mel bins
+MELS = 128
+ROWS = MELS // PATCH
+
+
+class EncoderConfig(Frozen):
+    """Sizes; the defaults are those of the base checkpoints."""
+
+    layers: PositiveInt = 12
+    width: PositiveInt = 768
+    heads: PositiveInt = 12
+    hidden: PositiveInt = 3072  # of the feed-forward part
+    columns: PositiveInt = 768  # the longest clip in columns of 16 frames, about two minutes
+    frame_multiple: PositiveInt = 64  # open: clips are zero-padded to a multiple of so many frames; a multiple of 16
+    dropout: NonNegativeFloat = 0.0  # in training, after each half of a block
+
+
+class Config(PretrainedConfig):
+    """The system's model."""
+
+    encoder: EncoderConfig = EncoderConfig()
+
+
+def build(config: Config, shape: InputShape, classes: int) -> Branch:
+    """EAT with pooling, head and the adapters of its plan. Raises: AsdzooError when weights are missing or do not fit."""
+    return Branch(EAT(config.encoder), config, shape, classes)
+
+
+class EAT(Encoder):
+    """Waves to token embeddings; the first token is the utterance (CLS), the others are patches, frequency running fastest.
+
+    Shape: fbank (batch, frames, 128), frames a multiple of 16 -> (batch, 1 + frames / 2, width).
+    `padding` is True where a token is not to be looked at, bool (batch, tokens); outputs there mean nothing.
+    """
+
+    kind = "eat"
+    class_token = True
+    layer_list = "blocks"
+    matrices: ClassVar = {"qkv": "attn.qkv", "proj": "attn.proj", "fc1": "mlp.fc1", "fc2": "mlp.fc2"}
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.width = config.width
+        self.frame_multiple = config.frame_multiple
+        with torch.device("cpu"):  # also when the encoder is made on the meta device, to count or check
+            self.front_end = KaldiFbank("hanning", mels=MELS, sample_rate=self.sample_rate)
+        self.local_encoder = nn.ModuleDict({"proj": nn.Conv2d(1, config.width, PATCH, PATCH)})
+        self.extra_tokens = nn.Parameter(torch.randn(1, 1, config.width) * 0.02)
+        self.fixed_positional_encoder = _Positions(config.columns, config.width)
+        self.pre_norm = nn.LayerNorm(config.width, eps=1e-6)
+        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
+
+    @classmethod
+    def shaped_like(cls, tensors: Mapping[str, Tensor]) -> "EAT":
+        """An encoder with the sizes of these tensors, of official names. Raises: KeyError when one that tells is missing.
+
+        The number of heads is in no tensor; all official sizes have heads of 64.
+        """
+        width = len(tensors["local_encoder.proj.weight"])
+        config = EncoderConfig(
+            layers=len({name for name in tensors if name.startswith("blocks.") and name.endswith(".mlp.fc1.weight")}),
+            width=width,
+            heads=max(1, width // 64),
+            hidden=len(tensors["blocks.0.mlp.fc1.weight"]),
+            columns=tensors["fixed_positional_encoder.positions"].shape[1] // ROWS,
+        )
+        return cls(config)
+
+    def settings(self) -> dict[str, object]:
+        return {}
+
+    def fbank(self, waves: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Normalised, zero-padded log mel energies and padding of tokens: (batch, frames, 128), (batch, tokens) or None."""
+        waves, lengths = at_least(waves, lengths, self.front_end.length)
+        inside = None if lengths is None else torch.arange(waves.shape[1], device=waves.device) < lengths[:, None]
+        if inside is None or lengths is None:
+            waves = waves - waves.mean(1, keepdim=True)
+        else:
+            waves = waves - (waves * inside).sum(1, keepdim=True) / lengths[:, None]
+        fbank = self.front_end(waves)
+        fbank = F.pad(fbank, (0, 0, 0, -fbank.shape[1] % self.frame_multiple))
+        if lengths is None:
+            return _normalised(fbank), None
+        frames = self.front_end.frames(lengths)[:, None]
+        time = torch.arange(fbank.shape[1], device=waves.device)
+        fbank = fbank.masked_fill((time >= frames)[:, :, None], 0.0)
+        columns = (frames + -frames % self.frame_multiple) // PATCH
+        beyond = torch.arange(fbank.shape[1] // PATCH, device=waves.device) >= columns
+        return _normalised(fbank), F.pad(beyond.repeat_interleave(ROWS, dim=1), (1, 0), value=False)
+
+    def embed(self, fbank: Tensor) -> Tensor:
+        """Tokens with positions, normalised: (batch, frames, 128) -> (batch, tokens, width)."""
+        x = self.local_encoder["proj"](fbank[:, None]).flatten(2).transpose(1, 2)
+        x = x + self.fixed_positional_encoder(x.shape[1])
+        x = torch.cat([self.extra_tokens.to(x.dtype).expand(len(x), -1, -1), x], dim=1)
+        normed: Tensor = self.pre_norm(x)
+        return normed
+
+    def hidden_states(self, fbank: Tensor, padding: Tensor | None = None) -> list[Tensor]:
+        return self._run(fbank, padding, every=True)
+
+    def forward(self, fbank: Tensor, padding: Tensor | None = None) -> Tensor:
+        return self._run(fbank, padding, every=False)[-1]
+
+    def _run(self, fbank: Tensor, padding: Tensor | None, every: bool) -> list[Tensor]:
+        x = self.embed(fbank)
+        visible = None if padding is None else ~padding[:, None, None, :]
+        states = [x]
+        for block in self.blocks:
+            if self.checkpointing and torch.is_grad_enabled():
+                x = checkpoint(block, x, visible, use_reentrant=False)
+            else:
+                x = block(x, visible)
+            states = [*states, x] if every else [x]
+        return states
+
+
+def _normalised(fbank: Tensor) -> Tensor:
+    return (fbank + 4.268) / (2 * 4.569)
+
+
+class _Positions(nn.Module):
+    """Fixed sine-cosine positions: the first half of the channels encodes the row (frequency), the second the column (time)."""
+
+    def __init__(self, columns: int, width: int) -> None:
+        super().__init__()
+        frequencies = 10000.0 ** -(torch.arange(width // 4, dtype=torch.float64) / (width // 4))
+        column, row = torch.meshgrid(torch.arange(columns), torch.arange(ROWS), indexing="ij")
+        angles = [place.reshape(-1, 1) * frequencies for place in (row, column)]
+        waves = [wave(angle) for angle in angles for wave in (torch.sin, torch.cos)]
+        self.register_buffer("positions", torch.cat(waves, dim=1)[None].float())
+        self.positions: Tensor  # (1, columns x 8, width)
+
+    def forward(self, patches: int) -> Tensor:
+        if patches > self.positions.shape[1]:
+            longest = self.positions.shape[1] // ROWS * PATCH / 100
+            raise AsdzooError(
+                f"a clip has {patches // ROWS * PATCH / 100:.1f} s, EAT has positions for {longest:.1f} s", "set input.seconds"
+            )
+        return self.positions[:, :patches]
+
+
+class _Block(nn.Module):
+    """Post-norm block."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(config.width, eps=1e-6)
+        self.attn = _Attention(config)
+        self.norm2 = nn.LayerNorm(config.width, eps=1e-6)
+        self.mlp = nn.ModuleDict({"fc1": nn.Linear(config.width, config.hidden), "fc2": nn.Linear(config.hidden, config.width)})
+        self.dropout = nn.Dropout(config.dropout)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, x: Tensor, visible: Tensor | None) -> Tensor:
+        x = self.norm1(x + self.dropout(self.attn(x, visible)))
+        y = self.mlp["fc2"](F.gelu(self.mlp["fc1"](x)))
+        normed: Tensor = self.norm2(x + self.dropout(y))
+        return normed
+
+
+class _Attention(nn.Module):
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.qkv = nn.Linear(config.width, 3 * config.width)
+        self.proj = nn.Linear(config.width, config.width)
+
+    def forward(self, x: Tensor, visible: Tensor | None) -> Tensor:
+        batch, tokens, width = x.shape
+        q, k, v = self.qkv(x).view(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+        mixed: Tensor = self.proj(y.transpose(1, 2).reshape(batch, tokens, width))
+        return mixed
