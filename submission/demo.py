@@ -1,0 +1,53 @@
+"""`asdzoo demo`: the whole job on a synthetic challenge, by the commands that a person would type."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from zoo.console import out
+from zoo.errors import AsdzooError
+from zoo.files import write_text
+
+TEAM = """\
+# The made-up team of `asdzoo demo`.
+institute: DEMO
+name: asdzoo demo
+abbreviation: asdzoo
+authors:
+  - lastname: Doe
+    firstname: Jo
+    email: jo@example.com
+    corresponding: true
+    affiliation:
+      institution: Institute of Examples
+      location: Nowhere
+"""
+
+
+def demo(folder: Path, tiny: bool, run_command: Callable[[Sequence[str]], int]) -> None:
+    """Run synth, scan, train-all, evaluate, fuse, submit and check below `folder`, printing each command and its time.
+
+    A demo that was cut off goes on: recordings that are there are not written again.
+
+    Raises: AsdzooError when a command fails.
+    """
+    data, run, team = folder / "data", folder / "runs" / "demo", folder / "team.yaml"
+    write_text(team, TEAM)
+    size, steps = ("tiny", ["--set", "training.steps=20"]) if tiny else ("small", [])
+    begun = time.monotonic()
+    for arguments in (
+        *([] if data.exists() else [["synth", str(data), "--size", size]]),
+        ["scan", str(data)],
+        ["train-all", "--data", str(data), "--run", str(run), "--systems", "nf_cdee_tiny,dual_branch_cnn_tiny", *steps],
+        ["evaluate", "--run", str(run)],
+        ["fuse", "--run", str(run), "--groups", "periodic"],
+        ["submit", "--run", str(run), "--team", str(team)],
+        ["check", str(run / "submission"), "--data", str(data)],
+    ):
+        out.print(f"\n[bold]$ asdzoo {' '.join(arguments)}[/bold]", markup=True)
+        started = time.monotonic()
+        if code := run_command(arguments):
+            raise AsdzooError(f"`asdzoo {arguments[0]}` ended with {code}", "the lines above say why")
+        out.print(f"[dim]({time.monotonic() - started:.1f} s)[/dim]", markup=True)
+    out.print(f"\nAll in {time.monotonic() - begun:.0f} s. Recordings: {data}. Run: {run} (scores/*.csv, evaluation.csv,")
+    out.print(f"ensembles/*.yaml). Package: {', '.join(str(path) for path in sorted((run / 'submission').glob('*.zip')))}")
