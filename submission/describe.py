@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fusion.ensemble import Ensemble, read_ensemble
 from submission.meta import dump
 from submission.rules import Rules
 from submission.team import SystemWords, Team
-from zoo.config import load_yaml
 from zoo.runs import Run
 
 
@@ -32,21 +32,22 @@ _DETECTORS = {"knn": "k-NN", "kmeans": "k-means", "gmm": "GMM", "mahalanobis": "
 _URLS = {"AudioSet": "https://research.google.com/audioset/"}
 
 
-def members_of(run: Run, name: str) -> list[str]:
-    """Systems that an ensemble's scores come from; a system is its own only member.
-
-    A member whose weight is zero in every group is none: it adds nothing to any score.
-    """
+def ensemble_of(run: Run, name: str) -> Ensemble | None:
+    """The ensemble whose scores are called `name`; None when they are those of one system."""
     path = run.folder / "ensembles" / f"{name}.yaml"
-    if not path.exists():
+    return read_ensemble(path) if path.exists() else None
+
+
+def members_of(run: Run, name: str, machines: Iterable[str]) -> list[str]:
+    """Systems that the scores of these machines come from, each once; a system is its own only member.
+
+    A member without weight for any of the machines is none: it adds nothing to what is submitted.
+    """
+    ensemble = ensemble_of(run, name)
+    if ensemble is None:
         return [name]
-    content = load_yaml(path)
-    weights = content.get("weights")
-    members = [str(member) for member in content.get("members") or ()]
-    if isinstance(weights, Mapping):
-        groups = [row for row in weights.values() if isinstance(row, Mapping)]
-        members = [member for member in members if not groups or any(row.get(member) for row in groups)]
-    return members
+    vectors = [ensemble.weights_of(machine) for machine in machines]
+    return [system for system in ensemble.systems if any(weights.get(system, 0) > 0 for weights in vectors)]
 
 
 def describe(
@@ -55,6 +56,7 @@ def describe(
     label: str,
     team: Team,
     rules: Rules,
+    machines: Iterable[str],
     number: int | None,
     results: Mapping[str, Mapping[str, float]],
 ) -> str:
@@ -65,7 +67,7 @@ def describe(
     `!!null` when those of a member are not known.
     """
     words = team.systems.get(ensemble, SystemWords())
-    members = members_of(run, ensemble)
+    members = members_of(run, ensemble, machines)
     systems = run.info().get("systems", {})
     entries = [systems[member] for member in members if member in systems]
     known = [_MODELS.get(_name(entry, "model"), _Words(methods=(_name(entry, "model"),))) for entry in entries]
@@ -91,7 +93,7 @@ def describe(
         "domain_adaptation_method": None,
         "domain_generalization_method": "SMOTE" if balanced else None,
         "ensemble_method_subsystem_count": len(members) if len(members) > 1 else None,
-        "decision_making": "weighted average" if len(members) > 1 else None,
+        "decision_making": _decision(run, ensemble) if len(members) > 1 else None,
         "attribute_usage": "classification labels" if _uses_attributes(entries) else None,
         "external_data_usage": "pre-trained model" if external else None,
         "development_data_usage": "development",
@@ -116,6 +118,12 @@ def describe(
         "results": {"development_dataset": {machine: dict(row) for machine, row in results.items()} or None},
     }
     return dump(meta, f"DCASE Challenge Task 2, rules of {rules.year}; written by asdzoo")
+
+
+def _decision(run: Run, name: str) -> str:
+    ensemble = ensemble_of(run, name)
+    combiner = ensemble.combiner if ensemble else "weighted"
+    return {"weighted": "weighted average", "rank": "weighted average of ranks", "min": "minimum", "max": "maximum"}[combiner]
 
 
 def _config(entry: Mapping[str, Any], block: str) -> Mapping[str, Any]:

@@ -139,16 +139,13 @@ def team_of(lastname: str, institute: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what is not applicable as `!!null`, as the template does, lists indented, and never an alias."""
+    """Indents lists, as the template does, and never writes an alias."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         return super().increase_indent(flow, False)
-
-
-_Dumper.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", ""))
 
 
 def dump(meta: dict[str, Any], comment: str = "") -> str:

@@ -16,7 +16,7 @@ MAX_SYSTEMS = 4
 MAX_ABBREVIATION = 10  # characters; the column of the result table
 PAUC_FLOOR = 100 * 0.5 * (1 - 0.005 / 0.095)  # per cent: the least a McClish-standardised pAUC (p = 0.1) can be
 
-DESCRIPTION_2020 = (
+DESCRIPTION = (  # keys of system.description, in the order of the 2022 template
     "input_sampling_rate",
     "data_augmentation",
     "front_end",
@@ -24,12 +24,16 @@ DESCRIPTION_2020 = (
     "embeddings",
     "machine_learning_method",
     "aggregation_method",
+    "domain_adaptation_method",
+    "domain_generalization_method",
     "ensemble_method_subsystem_count",
     "decision_making",
+    "attribute_usage",
     "external_data_usage",
     "development_data_usage",
 )
-DESCRIPTION = (*DESCRIPTION_2020, "domain_adaptation_method", "domain_generalization_method", "attribute_usage")
+_NOT_YET_2020 = ("domain_adaptation_method", "domain_generalization_method", "attribute_usage")
+DESCRIPTION_2020 = tuple(key for key in DESCRIPTION if key not in _NOT_YET_2020)
 
 
 @dataclass(frozen=True, order=True)

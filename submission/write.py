@@ -11,6 +11,7 @@ from submission.describe import describe
 from submission.faults import Report
 from submission.meta import label_of
 from submission.pack import pack
+from submission.results import development_results
 from submission.rules import MAX_SYSTEMS, TASK, Part, Rules, rules_of
 from submission.team import Team
 from submission.threshold import Method, Threshold, fit_threshold
@@ -18,6 +19,11 @@ from zoo.errors import AsdzooError
 from zoo.files import whole_file
 from zoo.runs import Run
 from zoo.scores import ScoreTable
+
+_MARKS = {
+    "untrained": "a system of this run was never trained: its scores say how the path works, not how well a system does",
+    "test-calibrated": "scores of this run are calibrated on test clips, which the rules of 2025 forbid",
+}
 
 
 @dataclass(frozen=True)
@@ -78,11 +84,10 @@ def prepare(
     method: Method = "gamma",
     percentile: float = 90.0,
     report: Path | None = None,
-    results: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
 ) -> Submission:
     """Thresholds, CSVs and metadata of the named score tables, as the year of the run asks for them.
 
-    `report` is the technical report; `results` are development results, ensemble -> machine -> key -> per cent.
+    `report` is the technical report.
 
     Raises: AsdzooError when a table lacks training scores or machines that another one has, or the report is no PDF.
     """
@@ -92,6 +97,7 @@ def prepare(
         raise AsdzooError(f"the chosen score tables are of {' and '.join(years)}", "submit one year at a time")
     rules = rules_of(years[0])
     parts, warnings = _submitted(tables, rules)
+    warnings += [_MARKS[mark] for mark in run.marks() if mark in _MARKS]
     files: dict[str, bytes] = {}
     labels: dict[str, str] = {}
     decided: list[Decided] = []
@@ -106,7 +112,9 @@ def prepare(
             files[f"{folder}/{rules.score_name(part)}"] = _csv(test["clip"], [repr(float(score)) for score in scores])
             if decision_name := rules.decision_name(part):
                 files[f"{folder}/{decision_name}"] = _csv(test["clip"], [str(one) for one in threshold.decide(scores)])
-        text = describe(run, name, label, team, rules, index if len(tables) > 1 else None, (results or {}).get(name, {}))
+        number = index if len(tables) > 1 else None
+        machines = sorted({part.machine for part in parts[name]})
+        text = describe(run, name, label, team, rules, machines, number, development_results(table, rules))
         files[f"{folder}/{label}.meta.yaml"] = text.encode()
     stem = f"{team.label_stem}_{TASK}"
     if report is not None:

@@ -110,15 +110,14 @@ def make_run(tmp_path: Path) -> MakeRun:
         run = Run(tmp_path / "run")
         run.update_info(year=year, systems=SYSTEMS, marks=[])
         if ensembles is None:
-            ensembles = {"both": {"all": {"nf_cdee": 0.5, "beats_lora": 0.5}}}
+            ensembles = {"both": {"others": {"nf_cdee": 0.5, "beats_lora": 0.5}}}
         for number, (name, weights) in enumerate(ensembles.items()):
             frame = table(year, name, rules_of(year).parts() if parts is None else parts, seed=number, **options)
             if development:
                 labelled = table(year, name, [Part(machine, "00") for machine in development], blind=False, seed=number)
                 frame = pd.concat([frame, labelled])
             ScoreTable(frame).write(run.score_path(name))
-            members = sorted({member for row in weights.values() for member in row})
-            content = {"members": members, "weights": {group: dict(row) for group, row in weights.items()}}
+            content = {"description": "of the tests", "weights": {group: dict(row) for group, row in weights.items()}}
             write_text(run.folder / "ensembles" / f"{name}.yaml", yaml.safe_dump(content))
         write_text(tmp_path / "team.yaml", TEAM)
         return run
