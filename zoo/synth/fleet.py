@@ -50,7 +50,7 @@ _GEARBOX = Machine(
     Gears(teeth=31),
     _settings("pro wt", ("A 0", 22.0, 0.8), ("A 50", 21.0), ("A 100", 20.0, 1.2)),
     _settings("pro wt", ("A 150", 18.5, 1.4), ("A 200", 17.5, 1.6)),
-    (Fault("tooth", 0.1, 0.9), Fault("wear", 0.3, 2.5), Fault("impacts", 0.06, 0.4)),
+    (Fault("tooth", 0.08, 0.8), Fault("wear", 0.2, 1.6), Fault("impacts", 0.05, 0.35)),
     ("hall", "ventilation"),
     hidden=True,
 )

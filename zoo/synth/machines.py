@@ -99,10 +99,11 @@ class Gears:
     defect_ratio: float = 5.42  # impacts per turn: inner race
     defect_resonance: float = 3600.0
     move: float = 0.0  # seconds of one move of an arm; 0 = it never stops
-    wander: float = 0.001
+    wander: float = 0.0005
+    slip: float = 0.001  # relative, from clip to clip: the mains hold the motor
 
     def sound(self, setting: Setting, fault: str | None, amplitude: float, samples: int, rng: np.random.Generator) -> F32:
-        phase = sources.shaft_phase(setting.speed * (1 + 0.004 * rng.standard_normal()), samples, rng, self.wander)
+        phase = sources.shaft_phase(setting.speed * (1 + self.slip * rng.standard_normal()), samples, rng, self.wander)
         order = np.arange(1, 1 + max(1, min(5, int(0.45 * RATE / (setting.speed * self.teeth)))))
         levels = 1 / order * 10 ** (rng.normal(0, 1.5, len(order)) / 20)
         if fault == "wear":
