@@ -113,7 +113,7 @@ def test_official_size() -> None:
 def test_a_clip_longer_than_the_positions_is_refused() -> None:
     encoder = eat.EAT(SMALL.model_copy(update={"columns": 8}))
     encoder(encoder.fbank(waves(1))[0])
-    with pytest.raises(AsdzooError, match="2.6 s, EAT has positions for 1.3 s") as caught:
+    with pytest.raises(AsdzooError, match=r"2\.6 s, EAT has positions for 1\.3 s") as caught:
         encoder(encoder.fbank(waves(2))[0])
     assert "input.seconds" in caught.value.hint
 

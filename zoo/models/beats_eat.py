@@ -1,0 +1,59 @@
+"""BEATs and EAT side by side: one embedding from both, and a loss on each branch and on the whole.
+
+Source: [T24 2.5]. The report back-propagates the branch losses first and then that of the whole; one backward pass of their sum
+gives the same gradients. Open there: the weight of the branch losses, and how embeddings of different size are joined. Here each
+is scaled to length 1 first, so that the cosine of two clips is the mean of their branches' cosines.
+"""
+
+import torch
+from pydantic import NonNegativeFloat
+from torch import Tensor
+
+from zoo.config import Frozen
+from zoo.losses import ArcFace, ArcFaceConfig, unit
+from zoo.models import InputShape
+from zoo.models import beats as _beats
+from zoo.models import eat as _eat
+from zoo.pretrained import PretrainedNetwork
+
+
+class Config(Frozen):
+    """The system's model."""
+
+    beats: _beats.Config = _beats.Config()
+    eat: _eat.Config = _eat.Config(pooling="class_token")
+    branch_weight: NonNegativeFloat = 1.0  # of each branch's loss beside the whole's; open
+    loss: ArcFaceConfig = ArcFaceConfig()  # of the whole
+
+
+def build(config: Config, shape: InputShape, classes: int) -> "BEATsEAT":
+    """Both branches and a head on the whole. Raises: AsdzooError when weights are missing or do not fit."""
+    return BEATsEAT(config, shape, classes)
+
+
+class BEATsEAT(PretrainedNetwork):
+    """Two encoders; `forward` gives (batch, dim of BEATs + dim of EAT)."""
+
+    def __init__(self, config: Config, shape: InputShape, classes: int) -> None:
+        super().__init__()
+        self.beats = _beats.build(config.beats, shape, classes)
+        self.eat = _eat.build(config.eat, shape, classes)
+        self.untrained = self.beats.untrained or self.eat.untrained
+        self.branch_weight = config.branch_weight
+        self.dim = self.beats.dim + self.eat.dim
+        self.head = ArcFace(self.dim, classes, config.loss)
+
+    def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return _joined(self.beats(waves, lengths), self.eat(waves, lengths))
+
+    def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
+        first, second = self.beats(waves, lengths), self.eat(waves, lengths)
+        return {
+            "beats": self.branch_weight * self.beats.head(first, labels),
+            "eat": self.branch_weight * self.eat.head(second, labels),
+            "whole": self.head(_joined(first, second), labels),
+        }
+
+
+def _joined(first: Tensor, second: Tensor) -> Tensor:
+    return torch.cat([unit(first), unit(second)], dim=1)
