@@ -179,7 +179,7 @@ def _one_year(root: Path, folders: list[_MachineFolder], year: str | None) -> tu
         likely = [years if OWN in years else common for years in likely]
     if year is not None:
         chosen = [folder for folder, years in zip(folders, likely, strict=True) if year in years]
-        # What is asked for wins over a token in the path, and files machines that no year knows under the one that is asked for.
+        # What is asked for wins over a token in the path, and files machines that no year knows under that year.
         chosen = chosen or [folder for folder in folders if year == OWN or year in folder.possible_years]
         if not chosen and all(OWN in years for years in likely):
             chosen = [folder for folder in folders if folder.names]

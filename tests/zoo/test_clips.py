@@ -210,7 +210,7 @@ def test_an_explicit_year_wins_over_a_misleading_path(tmp_path: Path) -> None:
 
 
 def test_unknown_machines_take_any_year_that_is_named(tmp_path: Path) -> None:
-    data = write_tree(tmp_path, "2024", machines=["SynthFan"])
+    data = write_tree(tmp_path, "2024", machines=["propeller"])
     assert {clip.year for clip in find_clips(data)} == {"own"}
     assert {clip.year for clip in find_clips(data, "2024")} == {"2024"}
 
