@@ -114,7 +114,7 @@ class WaveformStore:
         scale = np.float32(1 / FULL_SCALE)
         for wave, index, begin, length in zip(waves, rows.tolist(), begins.tolist(), lengths.tolist(), strict=True):
             offsets = self._entries[index].offsets
-            if channel >= len(offsets):
+            if not 0 <= channel < len(offsets):
                 raise self._no_channel(index, channel)
             start = offsets[channel] + begin
             np.multiply(self._maps[index][channel][start : start + length], scale, out=wave[:length])

@@ -143,7 +143,7 @@ def _folder_problems(folder: Path, clips: Sequence[Clip]) -> Iterator[Problem]:
     taken = {(clip.path.parent.name, clip.name) for clip in clips}
     if "test" in present and any(split == "test_rename" for split, _ in taken):
         blind, true = len(present.pop("test")), len(present["test_rename"])
-        sentence = f"its {true} recordings under true names are taken, not the {blind} in {folder / 'test'}"
+        sentence = f"its {true} recordings under true names are taken, not the {blind} blind ones beside them"
         yield Problem("warning", folder / "test_rename", sentence)
     for split, names in present.items():
         left = [name for name in names if parse_name(name, split) is None and (split, name) not in taken]
