@@ -9,6 +9,7 @@ calibrated  the same in standard deviations of the machine's normal training cli
 empty cell  not known (domain of a blind test clip, label of an evaluation clip)
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,9 +96,11 @@ class ScoreTable:
         """Read a CSV that `write` wrote, or that a person made with the same columns."""
         if not path.exists():
             raise AsdzooError(f"no score table at {path}", "run `asdzoo train-all` first")
-        text = dict.fromkeys(COLUMNS[:-2], str)
         try:
-            return cls(pd.read_csv(path, dtype=text, keep_default_na=False, float_precision="round_trip"))
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+            for column in frame.columns.intersection(COLUMNS[-2:]):
+                frame[column] = [_number(text) for text in frame[column]]
+            return cls(frame)
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as problem:
             raise AsdzooError(f"{path} is not a CSV: {problem}", "run `asdzoo train-all` to write it again") from problem
         except AsdzooError as problem:
@@ -117,3 +120,11 @@ class ScoreTable:
     def year(self) -> str:
         """The one year of the table ("" for an empty table)."""
         return str(self.frame["year"].iloc[0]) if len(self.frame) else ""
+
+
+def _number(text: str) -> float:
+    """The float that `repr` wrote, bit for bit (older pandas rounds); NaN for what is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
