@@ -91,7 +91,8 @@ def parse(kind: type[Config], values: Mapping[str, Any], origin: str) -> Config:
     try:
         return kind.model_validate(values)
     except ValidationError as problem:
-        first, *others = problem.errors()
+        # a misspelt key is often the missing one: it is named first
+        first, *others = sorted(problem.errors(), key=lambda error: error["type"] != "extra_forbidden")
         more = f" (and {len(others)} more)" if others else ""
         key = ".".join(str(part) for part in first["loc"]) or "the whole"
         if first["type"] == "extra_forbidden":
