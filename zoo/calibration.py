@@ -96,6 +96,10 @@ class Calibration:
                 )
                 for entry in content["statistics"]
             }
+            if content["on"] not in ("train", "test"):
+                raise ValueError(f"on is {content['on']!r}, not train or test")
+            if not all(np.isfinite(found.mean) and 0 < found.std < np.inf for found in statistics.values()):
+                raise ValueError("a mean is not finite, or a standard deviation is not positive")
             return cls(content["on"], statistics)
         except FileNotFoundError as problem:
             raise AsdzooError(f"no calibration at {path}", hint) from problem

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from zoo.clips import Clip
 from zoo.config import Frozen
@@ -81,7 +82,7 @@ class Mixture:
             reg_covar=self.config.floor,
             random_state=self.config.seed,
         )
-        with warnings.catch_warnings():
+        with threadpool_limits(1), warnings.catch_warnings():  # one thread, as in kmeans.py, which finds the first components
             warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that still gains a little is a density as well
             return mixture.fit(points if len(points) > 1 else np.repeat(points, 2, axis=0))  # it refuses a single point
 

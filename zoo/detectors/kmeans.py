@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from zoo.clips import Clip
 from zoo.config import Frozen
@@ -81,7 +82,9 @@ class KMeansAndTarget:
         centers = np.unique(points, axis=0)
         if len(centers) > self.config.centers:
             kmeans = KMeans(self.config.centers, n_init=self.config.restarts, random_state=self.config.seed)
-            with warnings.catch_warnings():
+            # one thread: with more, the order of its sums, and so the last bits, change from run to run; and on a busy machine
+            # it is many times slower
+            with threadpool_limits(1), warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # near duplicates: fewer centres are what is wanted
                 centers = kmeans.fit(points).cluster_centers_
             lengths = np.linalg.norm(centers, axis=1, keepdims=True)

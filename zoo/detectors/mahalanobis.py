@@ -1,8 +1,8 @@
 """Mahalanobis distance to the mean of each domain, the smaller one: the selective mode of the challenge's baseline.
 
-Harada et al., First-shot anomaly detection (the baseline of 2023), EUSIPCO 2023, where it is taken of reconstruction errors. Here
-each domain has its own mean and covariance of the embeddings. Ten target clips do not span them, so the covariance is shrunk
-(open) towards a multiple of the identity: (1 - s) C + s tr(C) / dim.
+Harada et al., First-shot anomaly detection (the baseline of 2023), EUSIPCO 2023, where it is taken of reconstruction errors.
+Here each domain has its own mean and covariance of the embeddings. Ten target clips do not span them, so the covariance is
+shrunk (open) towards a multiple of the identity: (1 - s) C + s tr(C) / dim.
 
 Leaving one clip out is exact: removing a clip and its SMOTE points changes the covariance by a matrix of low rank, whose
 inverse the Woodbury identity gives in the eigenbasis of the whole.

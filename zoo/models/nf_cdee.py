@@ -10,7 +10,7 @@ What the report leaves open
     batch norm   without affine weights: the likelihood is that of the normalised vector, and trainable scales could raise it
                  without end by shrinking the vector. Running statistics are not trained, so they cannot.
     pooling      mean and normalisation commute, so only the mean and variance over time of each clip are needed. They depend on
-                 the waves alone (`prepare`), and computing them is nearly all of the work of a step: keep them between epochs.
+                 the waves alone (`prepare`) and are nearly all of the work of a step, so training computes them once a clip.
 """
 
 from typing import Any, Self
