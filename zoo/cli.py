@@ -35,15 +35,29 @@ def scan(
 ) -> None:
     """Show what recordings there are, and everything that is wrong with them."""
     from zoo.clips import find_clips
+    from zoo.display import Bars
     from zoo.scan import scan as scan_clips
 
-    found = scan_clips(find_clips(data, year))
-    out.print(table(f"{data}, year {found.year}", found.columns, found.rows))
+    clips = find_clips(data, year)
+    with Bars() as bars:
+        found = scan_clips(clips, progress=bars.counter("reading recordings"))
+    columns = ["machine", "section", "train", "source", "target", "test", "extra", "seconds", "Hz", "channels", "attributes"]
+    rows = [
+        [
+            *(row.machine, row.section, row.train, row.train_source, row.train_target, row.test, row.supplemental),
+            " - ".join(f"{seconds:g}" for seconds in sorted({round(seconds, 2) for seconds in row.seconds})),
+            *(", ".join(str(value) for value in values) for values in (row.rates, row.channels)),
+            row.attributes,
+        ]
+        for row in found.rows
+    ]
+    out.print(table(f"{data}, year {clips[0].year}", columns, rows))
     for problem in found.problems:
-        err.print(str(problem))
-    broken = [problem for problem in found.problems if problem.severity == "error"]
-    if strict and broken:
-        raise AsdzooError(f"{len(broken)} recording(s) cannot be used, the first: {broken[0].path}", "replace or remove them")
+        err.print(f"{problem.severity}: {problem}", markup=False)
+    if strict and found.errors:
+        raise AsdzooError(
+            f"{len(found.errors)} recording(s) cannot be used, the first: {found.errors[0]}", "replace or remove them"
+        )
 
 
 @app.command()
