@@ -88,6 +88,20 @@ class Checkpoint:
     ignored: tuple[str, ...]  # names of what is not used
 
 
+@dataclass(frozen=True)
+class Report:
+    """What `asdzoo weights check` says of a file."""
+
+    kind: Kind
+    layers: int
+    width: int
+    parameters: int
+    used: int  # tensors
+    ignored: tuple[str, ...]  # the parts that are left out
+    sha256: str
+    name: str | None  # of the known checkpoint that this is
+
+
 @cache
 def known() -> dict[str, Known]:
     """All known checkpoints by name."""
@@ -181,6 +195,31 @@ def load(encoder: nn.Module, source: str | None) -> None:
             value.copy_(checkpoint.tensors[name])
 
 
+def check(path: Path) -> Report:
+    """Read a file and hold it against an encoder of its own sizes. Raises: AsdzooError as `read` and `fit` do."""
+    from zoo.models import model_module
+
+    checkpoint = read(path)
+    try:
+        with torch.device("meta"):
+            encoder = model_module(checkpoint.kind).encoder_for(checkpoint)
+    except (KeyError, IndexError, ValueError) as problem:
+        raise AsdzooError(f"{path}: {problem} is missing or not of a shape an encoder has", "asdzoo weights list") from problem
+    fit(encoder, checkpoint, path)
+    digest = sha256(path)
+    parts = {start for start in IGNORABLE[checkpoint.kind] for name in checkpoint.ignored if name.startswith(start)}
+    return Report(
+        checkpoint.kind,
+        encoder.layers(),
+        encoder.width,
+        sum(value.numel() for value in checkpoint.tensors.values()),
+        len(checkpoint.tensors),
+        tuple(sorted(parts)),
+        digest,
+        next((name for name, entry in known().items() if entry.sha256 == digest), None),
+    )
+
+
 def fit(encoder: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
     """Raises: AsdzooError that names what of a checkpoint is missing, unknown, misshapen or set otherwise."""
     hint = f"asdzoo weights check {path}"
@@ -263,7 +302,9 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
             "take the safetensors file of the same weights (`asdzoo weights list`), or one with tensors alone",
         ) from problem
     except Exception as problem:  # torch raises what it meets: RuntimeError, EOFError, OSError, ...
-        raise AsdzooError(f"{path} is truncated or damaged", "fetch it again: `asdzoo weights list`") from problem
+        raise AsdzooError(
+            f"{path} is no torch checkpoint, or truncated or damaged", "`asdzoo weights list` shows what works"
+        ) from problem
     if not isinstance(content, Mapping):
         raise AsdzooError(f"{path} holds a {type(content).__name__}, not named tensors", "asdzoo weights list")
     return content

@@ -10,7 +10,6 @@ short     The public code fails on clips shorter than one patch (2800 samples); 
 """
 
 import math
-from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -23,6 +22,7 @@ from zoo.config import Frozen
 from zoo.features import KaldiFbank
 from zoo.models import InputShape
 from zoo.pretrained import Branch, Encoder, PretrainedConfig, at_least
+from zoo.weights import Checkpoint
 
 PATCH = 16  # frames, and mel bins
 MELS = 128
@@ -52,6 +52,25 @@ class Config(PretrainedConfig):
 def build(config: Config, shape: InputShape, classes: int) -> Branch:
     """BEATs with pooling, head and the adapters of its plan. Raises: AsdzooError when weights are missing or do not fit."""
     return Branch(BEATs(config.encoder), config, shape, classes)
+
+
+def encoder_for(checkpoint: Checkpoint) -> "BEATs":
+    """An encoder with the sizes of a checkpoint. Raises: KeyError, IndexError, ValueError when a tensor that tells does not."""
+    tensors = checkpoint.tensors
+    taps = tensors["encoder.pos_conv.0.weight_v"].shape
+    buckets, heads = tensors["encoder.layers.0.self_attn.relative_attention_bias.weight"].shape
+    config = EncoderConfig(
+        layers=sum(name.endswith(".fc1.weight") for name in tensors),
+        width=taps[0],
+        heads=heads,
+        hidden=len(tensors["encoder.layers.0.fc1.weight"]),
+        patch_width=len(tensors["patch_embedding.weight"]),
+        position_kernel=taps[2],
+        position_groups=taps[0] // taps[1],
+        buckets=buckets,
+        max_distance=checkpoint.settings.get("max_distance", EncoderConfig().max_distance),
+    )
+    return BEATs(config)
 
 
 class BEATs(Encoder):
@@ -84,23 +103,6 @@ class BEATs(Encoder):
         if config.patch_width != config.width:
             self.post_extract_proj = nn.Linear(config.patch_width, config.width)
         self.encoder = _Transformer(config)
-
-    @classmethod
-    def shaped_like(cls, tensors: Mapping[str, Tensor]) -> "BEATs":
-        """An encoder with the sizes of these tensors, of official names. Raises: KeyError when one that tells is missing."""
-        taps = tensors["encoder.pos_conv.0.weight_v"].shape
-        buckets, heads = tensors["encoder.layers.0.self_attn.relative_attention_bias.weight"].shape
-        config = EncoderConfig(
-            layers=len({name for name in tensors if name.startswith("encoder.layers.") and name.endswith(".fc1.weight")}),
-            width=taps[0],
-            heads=heads,
-            hidden=len(tensors["encoder.layers.0.fc1.weight"]),
-            patch_width=len(tensors["patch_embedding.weight"]),
-            position_kernel=taps[2],
-            position_groups=taps[0] // taps[1],
-            buckets=buckets,
-        )
-        return cls(config)
 
     def settings(self) -> dict[str, object]:
         return {

@@ -1,8 +1,8 @@
 """BEATs and EAT side by side: one embedding from both, and a loss on each branch and on the whole.
 
 Source: [T24 2.5]. The report back-propagates the branch losses first and then that of the whole; one backward pass of their sum
-gives the same gradients. Open there: the weight of the branch losses, and how embeddings of different size are joined. Here each
-is scaled to length 1 first, so that the cosine of two clips is the mean of their branches' cosines.
+gives the same gradients. Open there: the weight of the branch losses, and how embeddings of different size are joined. Here
+each is scaled to length 1 first, so that the cosine of two clips is the mean of their branches' cosines.
 """
 
 import torch

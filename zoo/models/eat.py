@@ -7,7 +7,6 @@ are 1024 for 10 s and 1216 for 12 s, both multiples of 64: `frame_multiple` is 6
 code, but in a batch each clip sees only its own. A clip shorter than one frame (400 samples) is repeated until it fills one.
 """
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -21,6 +20,7 @@ from zoo.errors import AsdzooError
 from zoo.features import KaldiFbank
 from zoo.models import InputShape
 from zoo.pretrained import Branch, Encoder, PretrainedConfig, at_least
+from zoo.weights import Checkpoint
 
 PATCH = 16  # frames, and mel bins
 MELS = 128
@@ -50,6 +50,23 @@ def build(config: Config, shape: InputShape, classes: int) -> Branch:
     return Branch(EAT(config.encoder), config, shape, classes)
 
 
+def encoder_for(checkpoint: Checkpoint) -> "EAT":
+    """An encoder with the sizes of a checkpoint; no tensor tells the number of heads, but all official ones are 64 wide.
+
+    Raises: KeyError, IndexError, ValueError when a tensor that tells does not.
+    """
+    tensors = checkpoint.tensors
+    width = len(tensors["local_encoder.proj.weight"])
+    config = EncoderConfig(
+        layers=sum(name.endswith(".mlp.fc1.weight") for name in tensors),
+        width=width,
+        heads=max(1, width // 64),
+        hidden=len(tensors["blocks.0.mlp.fc1.weight"]),
+        columns=tensors["fixed_positional_encoder.positions"].shape[1] // ROWS,
+    )
+    return EAT(config)
+
+
 class EAT(Encoder):
     """Waves to token embeddings; the first token is the utterance (CLS), the others are patches, frequency running fastest.
 
@@ -73,22 +90,6 @@ class EAT(Encoder):
         self.fixed_positional_encoder = _Positions(config.columns, config.width)
         self.pre_norm = nn.LayerNorm(config.width, eps=1e-6)
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
-
-    @classmethod
-    def shaped_like(cls, tensors: Mapping[str, Tensor]) -> "EAT":
-        """An encoder with the sizes of these tensors, of official names. Raises: KeyError when one that tells is missing.
-
-        The number of heads is in no tensor; all official sizes have heads of 64.
-        """
-        width = len(tensors["local_encoder.proj.weight"])
-        config = EncoderConfig(
-            layers=len({name for name in tensors if name.startswith("blocks.") and name.endswith(".mlp.fc1.weight")}),
-            width=width,
-            heads=max(1, width // 64),
-            hidden=len(tensors["blocks.0.mlp.fc1.weight"]),
-            columns=tensors["fixed_positional_encoder.positions"].shape[1] // ROWS,
-        )
-        return cls(config)
 
     def settings(self) -> dict[str, object]:
         return {}

@@ -1,0 +1,56 @@
+"""`asdzoo weights`: the checkpoints of pretrained encoders. Heavy imports sit inside the commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo.console import out, table
+
+weights_app = typer.Typer(no_args_is_help=True, help="Checkpoints of pretrained encoders: list, fetch, check.")
+
+
+@weights_app.command(name="list")
+def list_checkpoints() -> None:
+    """Show the known checkpoints and which of them are here."""
+    from zoo import weights
+
+    rows = []
+    for name, entry in weights.known().items():
+        here = "yes" if weights.cached(name) else "no"
+        rows.append([name, entry.encoder, entry.shown_size, entry.licence, here, entry.repository, entry.note])
+    out.print(table("known checkpoints", ["name", "encoder", "size", "licence", "here", "Hugging Face", "what it is"], rows))
+    out.print("next: asdzoo weights fetch NAME; a file of yours works as well, --set model.weights=FILE")
+
+
+@weights_app.command()
+def fetch(name: Annotated[str, typer.Argument(help="A name of `asdzoo weights list`.")]) -> None:
+    """Download a checkpoint into the Hugging Face cache and verify it; a download that was cut off goes on."""
+    from zoo import weights
+
+    path = weights.fetch(name)
+    checked = "SHA-256 verified" if weights.known()[name].sha256 else "no SHA-256 is known to hold it against"
+    out.print(f"{path}: {path.stat().st_size} bytes, {checked}")
+
+
+@weights_app.command()
+def check(file: Annotated[Path, typer.Argument(help="A checkpoint: BEATs, OpenBEATs or EAT, torch or safetensors.")]) -> None:
+    """Say what a file holds and whether an encoder can be filled from it."""
+    from zoo import weights
+    from zoo.errors import AsdzooError
+
+    if not file.is_file():
+        raise AsdzooError(f"no file {file}", "asdzoo weights list")
+    report = weights.check(file)
+    rows: list[list[object]] = [
+        ["encoder", report.kind],
+        ["layers, width", f"{report.layers}, {report.width}"],
+        ["parameters", f"{report.parameters:,}"],
+        ["tensors used", report.used],
+        ["tensors left out", ", ".join(report.ignored) or "none"],
+        ["SHA-256", report.sha256],
+        ["known as", report.name or "none of the known checkpoints"],
+    ]
+    out.print(table(str(file), ["", "value"], rows))
