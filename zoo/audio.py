@@ -8,7 +8,7 @@ On disk, one folder for each machine:
       channel_1.i16   the same of channel 1, where recordings have one (2026: 0 is the near microphone, 1 the far one)
 
 A folder serves as long as each wanted recording still has the size and modification time that the index says, under the same
-name in the same machine and split folder; it may hold more than is wanted, and the data may move. Otherwise it is written anew.
+section, split and name; it may hold more than is wanted, and the data may move. Otherwise it is written anew.
 """
 
 import json
@@ -34,7 +34,7 @@ from zoo.files import whole_folder, write_json
 from zoo.wavs import FULL_SCALE, SAMPLE_RATE, Problem, Samples, read_wav, resample, without_duplicates
 
 Progress = Callable[[int, int], None]  # (recordings done, recordings to do)
-_FORM = 1  # of the folder; another number in an index means that it is written anew
+_FORM = 2  # of the folder; another number in an index means that it is written anew
 
 
 class WaveformStore:
@@ -182,7 +182,7 @@ def _open_machines(
 
 
 def _key(clip: Clip) -> str:
-    return f"{clip.machine}/{clip.path.parent.name}/{clip.name}"
+    return f"{clip.section}/{clip.split}/{clip.name}"  # what `without_duplicates` makes unique within a machine
 
 
 def _stamp(clip: Clip) -> tuple[int, int]:

@@ -128,6 +128,20 @@ def test_moved_data_is_still_known(tmp_path: Path, decoded: list[Path]) -> None:
     assert all(clip.path.is_relative_to(moved) for clip in store.clips)
 
 
+def test_one_name_in_two_sections_is_two_recordings(tmp_path: Path, decoded: list[Path]) -> None:
+    for section in ("01", "02"):
+        folder = tmp_path / "data" / section / "MyPump"
+        write_wav(folder / "train" / "a.wav", seconds=0.01 * int(section))
+        (folder / "labels.csv").write_text(f"file_name,label,section\na,normal,{section}\n")
+    for _ in range(2):
+        store = WaveformStore.open(find_clips(tmp_path / "data"), tmp_path / "store")
+        assert store.problems == []
+        assert store.lengths.tolist() == [160, 320]
+        for index, clip in enumerate(store.clips):
+            np.testing.assert_array_equal(store.batch([index])[0][0].numpy(), _read(clip))
+    assert len(decoded) == 2
+
+
 def test_only_the_machine_that_changed_is_written_anew(tmp_path: Path, decoded: list[Path]) -> None:
     data = write_tree(tmp_path, "2024", machines=["fan", "valve"])
     clips = find_clips(data)
