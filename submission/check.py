@@ -3,6 +3,7 @@
 A package is a zip or a folder, ours or anyone's, of any year. The year follows from the machines in it unless it is given.
 """
 
+import json
 from collections.abc import Mapping, Set
 from pathlib import Path
 
@@ -32,17 +33,21 @@ def check(path: Path, year: str | None = None, expected: Expected | None = None)
         faults = [*package.faults]
         if package.sizes or not package.faults:
             faults += check_layout(package, systems)
-        contents = {}
+        abbreviations: dict[str, SystemFiles] = {}
+        scored: dict[str, SystemFiles] = {}
         for system in systems:
-            found, contents[system.label] = _check_system(package, system, rules, expected)
+            found, abbreviation, scores = _check_system(package, system, rules, expected)
             faults += found
+            faults += _same("scores", system, scored.setdefault(scores, system))
+            faults += _same("abbreviation", system, abbreviations.setdefault(abbreviation, system))
         return Report(str(path), rules.year, tuple(system.label for system in systems), in_order(faults))
 
 
 def _check_system(
     package: Package, system: SystemFiles, rules: Rules, expected: Expected | None
-) -> tuple[list[Fault], dict[Part, Rows]]:
-    faults, _ = check_meta(package, system, rules)
+) -> tuple[list[Fault], str, str]:
+    """Faults of one system, its abbreviation and its scores (or, without them, its folder: nothing is like it)."""
+    faults, meta = check_meta(package, system, rules)
     scores, found = _by_part(package, system.scores, rules)
     decisions, more = _by_part(package, system.decisions, rules)
     faults += found + more
@@ -55,7 +60,16 @@ def _check_system(
     faults += _complete(system, rules, scores, decisions, expected)
     for rows in (*scores.values(), *decisions.values()):
         faults += rows.faults
-    return faults, scores
+    block = meta.get("submission") if isinstance(meta, dict) else None
+    abbreviation = block.get("abbreviation") if isinstance(block, dict) else None
+    values = [[str(part), rows.values] for part, rows in sorted(scores.items()) if rows.values]
+    return faults, str(abbreviation or system.folder), json.dumps(values) if values else system.folder
+
+
+def _same(what: str, system: SystemFiles, first: SystemFiles) -> list[Fault]:
+    if first is system:
+        return []
+    return [warning(f"same-{what}", f"the same {what} as {first.folder}", "each system should be told apart", system.folder)]
 
 
 def _by_part(package: Package, paths: tuple[str, ...], rules: Rules) -> tuple[dict[Part, Rows], list[Fault]]:

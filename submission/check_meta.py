@@ -9,7 +9,19 @@ from pydantic import BaseModel, ValidationError
 
 from submission.faults import Fault, error, warning
 from submission.layout import SystemFiles
-from submission.meta import LABEL_FORM, Affiliation, Author, Complexity, External, Meta, Results, Submission, System
+from submission.meta import (
+    LABEL_FORM,
+    ONE,
+    SEVERAL,
+    Affiliation,
+    Author,
+    Complexity,
+    External,
+    Meta,
+    Results,
+    Submission,
+    System,
+)
 from submission.package import Package
 from submission.rules import DESCRIPTION, MAX_ABBREVIATION, PAUC_FLOOR, Rules
 from submission.yaml_lines import Key, read_yaml
@@ -66,23 +78,11 @@ def _schema(content: Mapping[str, Any], lines: Mapping[Key, int]) -> list[Fault]
     except ValidationError as problems:
         faults: dict[Key, Fault] = {}
         for problem in problems.errors():
-            key = tuple(part for part in problem["loc"] if _is_key(content, part))
+            key = tuple(part for part in problem["loc"] if part not in (ONE, SEVERAL))
             name = next((part for part in reversed(key) if isinstance(part, str)), "")
             faults.setdefault(key, _schema_fault(problem, key, str(name), lines))
         return list(faults.values())
     return []
-
-
-def _is_key(content: Mapping[str, Any], part: str | int) -> bool:
-    """Whether a part of pydantic's location is a key, not the name of a branch of a union."""
-    return isinstance(part, int) or part not in (
-        "int",
-        "float",
-        "strict-int",
-        "strict-float",
-        "Affiliation",
-        "list[Affiliation]",
-    )
 
 
 def _schema_fault(problem: Any, key: Key, name: str, lines: Mapping[Key, int]) -> Fault:
@@ -182,10 +182,12 @@ def _results(content: Mapping[str, Any], lines: Mapping[Key, int], rules: Rules)
     for machine, row in table.items() if isinstance(table, dict) else ():
         for key, value in row.items() if isinstance(row, dict) else ():
             line = _line(lines, ("results", "development_dataset", str(machine), str(key)))
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                continue
             name = f"{machine}.{key}"
-            if not 0 <= value <= 100:
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                faults.append(warning("result-number", f"{name} is {_short(value)}", "a number, in per cent", line=line))
+            elif not 0 <= value <= 100:
                 faults.append(error("result-range", f"{name} is {value:g}, not a percentage", "between 0 and 100", line=line))
             elif 0 < value <= 1:
                 faults.append(

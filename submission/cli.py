@@ -26,12 +26,57 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode="rich",
+    epilog="`--debug` shows the traceback of an error.",
 )
-app.add_typer(zoo.cli.app)
-app.add_typer(fusion.cli.app)
+app.registered_commands += zoo.cli.app.registered_commands
+# `evaluate` also judges packages, which only this room can read: the one below goes on to fusion's for runs.
+app.registered_commands += [one for one in fusion.cli.app.registered_commands if one.callback is not fusion.cli.evaluate]
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer carries its own copy of click, older ones the package
 INTERRUPTED = 130
+
+
+@app.command()
+def evaluate(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Systems and ensembles; all by default.")
+    ] = None,
+    run: fusion.cli.RunFolder = Path("runs/default"),
+    package: Annotated[Path | None, typer.Option(help="Judge the systems of this package instead; needs --truth.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="The organisers' evaluator folder, with ground_truth_data/ in it.")] = None,
+    year: Annotated[
+        str | None, typer.Option(help="Whose rules apply to the package. Default: the year of its machines.")
+    ] = None,
+) -> None:
+    """Judge the scores of a run, or of a package, by the official metric of the year; a run gets its evaluation.csv."""
+    if package is None and truth is None:
+        fusion.cli.evaluate(names, run)
+        return
+    if package is None or truth is None:
+        raise AsdzooError("a package and the truth belong together", "asdzoo evaluate --package FILE --truth DIR")
+    from fusion.evaluation import evaluate as evaluate_table
+    from submission.truth import detection_rates, judge
+
+    judged, rules = judge(package, truth, year)
+    for one in judged:
+        if names and one.label not in names:
+            continue
+        found = evaluate_table(one.table, one.label)
+        for note in found.notes:
+            warn(note)
+        if one.missing:
+            warn(f"{one.label} does not cover {', '.join(map(str, one.missing))}: the organisers would skip it")
+        rates = {tuple(row[:3]): row[3:] for row in detection_rates(one.decisions).to_numpy().tolist()}
+        rows = []
+        for _, machine, section, *values in found.frame.to_numpy().tolist():
+            f1 = [
+                rates[(machine, section, domain)][2] if (machine, section, domain) in rates else None
+                for domain in ("source", "target")
+            ]
+            shown = [None if value != value else value for value in values]  # NaN: no domains in 2020
+            rows.append((" ".join(filter(None, (machine, section))), *shown, *f1))
+        columns = ["machine", "AUC source", "AUC target", "pAUC", "hmean", "F1 source", "F1 target"]
+        out.print(table(f"{one.label}, rules of {rules.year}; the last row's hmean is the official score", columns, rows))
 
 
 @app.command()
@@ -130,14 +175,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AsdzooError as problem:
         return _complain(problem.message, problem.hint, debug)
     except _UsageError as problem:
-        command = getattr(getattr(problem, "ctx", None), "info_name", None)
-        about = f"asdzoo {command}" if command in arguments else "asdzoo"
-        return _complain(str(getattr(problem, "message", problem)), f"run `{about} --help`", debug)
+        message = str(getattr(problem, "format_message", problem.__str__)()).replace("Value error, ", "")
+        commands = getattr(typer.main.get_command(app), "commands", {})
+        about = next((f"asdzoo {argument}" for argument in arguments if argument in commands), "asdzoo")
+        return _complain(message[0].lower() + message[1:].rstrip("."), f"run `{about} --help`", debug)
     except OSError as problem:
-        if problem.errno == errno.EPIPE:  # the reader of our output went away, as `| head` does
-            return 1
+        where = f": {problem.filename}" if problem.filename else ""
         hint = _OS_HINTS.get(problem.errno or 0, "look at the path and its permissions")
-        return _complain(f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}", hint, debug)
+        return _complain(f"{problem.strerror or problem}{where}", hint, debug)
     except (KeyboardInterrupt, typer.Abort):
         result = INTERRUPTED
     if result == INTERRUPTED:

@@ -8,7 +8,18 @@ import re
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictStr,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from submission.rules import MAX_ABBREVIATION, MAX_SYSTEMS, TASK
 
@@ -24,7 +35,7 @@ class Block(BaseModel):
 
 
 Text = Annotated[StrictStr, Field(min_length=1)]
-Number = StrictInt | StrictFloat
+Positive = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]  # whole numbers as well, text never
 
 
 class Affiliation(Block):
@@ -33,12 +44,19 @@ class Affiliation(Block):
     location: StrictStr | None = None
 
 
+ONE, SEVERAL = "one", "several"  # names of the branches, as pydantic puts them into the place of an error
+Affiliations = Annotated[
+    Annotated[Affiliation, Tag(ONE)] | Annotated[list[Affiliation], Tag(SEVERAL)],
+    Discriminator(lambda value: SEVERAL if isinstance(value, list) else ONE),
+]
+
+
 class Author(Block):
     lastname: Text
     firstname: Text
     email: Text
-    corresponding: bool = False
-    affiliation: Affiliation | list[Affiliation]
+    corresponding: StrictBool = False
+    affiliation: Affiliations
 
     @field_validator("email")
     @classmethod
@@ -82,8 +100,8 @@ class Submission(Block):
 
 
 class Complexity(Block):
-    total_parameters: Annotated[Number, Field(gt=0)]
-    MACS: Annotated[Number, Field(gt=0)] | None = None
+    total_parameters: Positive
+    MACS: Positive | None = None
 
 
 class External(Block):
@@ -99,7 +117,7 @@ class System(Block):
 
 
 class Results(Block):
-    development_dataset: dict[str, dict[str, Number | None]] | None = None
+    development_dataset: dict[str, Any] | None = None
 
 
 class Meta(Block):

@@ -43,16 +43,12 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(text: str) -> tuple[Any, dict[Key, int], list[Fault]]:
     """The value, the 1-based line of every key path in it, and what is wrong; the value is None when it cannot be read."""
-    if "\t" in text:
-        numbers = [number for number, line in enumerate(text.splitlines(), 1) if "\t" in line[: len(line) - len(line.lstrip())]]
-        if numbers:
-            return (
-                None,
-                {},
-                [error("yaml-tab", "indented with a tab", "indent with spaces, two for each level", line=numbers[0])],
-            )
-    loader = _Loader(text)
+    tabs = [number for number, line in enumerate(text.splitlines(), 1) if "\t" in line[: len(line) - len(line.lstrip())]]
+    if tabs:
+        return None, {}, [error("yaml-tab", "indented with a tab", "two spaces for each level", line=tabs[0])]
+    loader = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None, {}, [error("yaml-empty", "empty", "`asdzoo submit` writes metadata")]
@@ -72,7 +68,8 @@ def read_yaml(text: str) -> tuple[Any, dict[Key, int], list[Fault]]:
     except (ValueError, IndexError, OverflowError) as problem:  # from int() and the like, for `!!int x` or a 13th month
         return None, {}, [error("yaml-value", f"a value that YAML cannot read: {problem}", "put it in quotes")]
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _walk(node: yaml.Node, path: Key, lines: dict[Key, int], faults: list[Fault]) -> None:

@@ -1,12 +1,14 @@
 """Runs to submit, made of score tables alone."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import yaml
 
 from submission.rules import Part, rules_of
@@ -96,33 +98,38 @@ def table(
 MakeRun = Callable[..., Run]
 
 
+def make_run_in(
+    folder: Path,
+    year: str = "2024",
+    ensembles: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
+    parts: Sequence[Part] | None = None,
+    development: Sequence[str] = (),
+    **options: Any,
+) -> Run:
+    """Write a run of score tables alone, and a team.yaml beside it.
+
+    `ensembles` maps a name to its weights (group -> member -> weight); `development` machines are labelled.
+    """
+    run = Run(folder / "run")
+    run.update_info(year=year, systems=SYSTEMS, marks=[])
+    if ensembles is None:
+        ensembles = {"both": {"others": {"nf_cdee": 0.5, "beats_lora": 0.5}}}
+    for number, (name, weights) in enumerate(ensembles.items()):
+        frame = table(year, name, rules_of(year).parts() if parts is None else parts, seed=number, **options)
+        if development:
+            labelled = table(year, name, [Part(machine, "00") for machine in development], blind=False, clips=40, seed=number)
+            frame = pd.concat([frame, labelled])
+        ScoreTable(frame).write(run.score_path(name))
+        content = {"description": "of the tests", "weights": {group: dict(row) for group, row in weights.items()}}
+        write_text(run.folder / "ensembles" / f"{name}.yaml", yaml.safe_dump(content))
+    write_text(folder / "team.yaml", TEAM)
+    return run
+
+
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
-    """`make_run(year, ensembles={name: {group: {member: weight}}}, development=())` writes a run and its team.yaml."""
-
-    def make(
-        year: str = "2024",
-        ensembles: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
-        parts: Sequence[Part] | None = None,
-        development: Sequence[str] = (),
-        **options: Any,
-    ) -> Run:
-        run = Run(tmp_path / "run")
-        run.update_info(year=year, systems=SYSTEMS, marks=[])
-        if ensembles is None:
-            ensembles = {"both": {"others": {"nf_cdee": 0.5, "beats_lora": 0.5}}}
-        for number, (name, weights) in enumerate(ensembles.items()):
-            frame = table(year, name, rules_of(year).parts() if parts is None else parts, seed=number, **options)
-            if development:
-                labelled = table(year, name, [Part(machine, "00") for machine in development], blind=False, seed=number)
-                frame = pd.concat([frame, labelled])
-            ScoreTable(frame).write(run.score_path(name))
-            content = {"description": "of the tests", "weights": {group: dict(row) for group, row in weights.items()}}
-            write_text(run.folder / "ensembles" / f"{name}.yaml", yaml.safe_dump(content))
-        write_text(tmp_path / "team.yaml", TEAM)
-        return run
-
-    return make
+    """`make_run_in` the test's own folder."""
+    return partial(make_run_in, tmp_path)
 
 
 @pytest.fixture
@@ -131,3 +138,11 @@ def report(tmp_path: Path) -> Path:
     path = tmp_path / "paper.pdf"
     path.write_bytes(b"%PDF-1.7\n" + b"% a page\n" * 40 + b"%%EOF\n")
     return path
+
+
+@pytest.fixture
+def tiny_wav(tmp_path: Path) -> bytes:
+    """A recording of 0.1 s."""
+    path = tmp_path / "tiny.wav"
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 1600), 16000)
+    return path.read_bytes()
