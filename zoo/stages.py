@@ -100,8 +100,10 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
         return task.system.fetch(store, index[chosen], generator)
 
     if isinstance(network, PreparedNetwork):
-        fetch = _prepared(network.to(accelerator.device), fetch, len(index))
-    data = TrainingData(fetch, labels, names, prepared=isinstance(network, PreparedNetwork))
+        prepared = _prepared(network.to(accelerator.device), fetch, len(index))
+        data = TrainingData(prepared, labels, names, prepared=True)
+    else:
+        data = TrainingData(fetch, labels, names)
     with tensorboard(folder.path) as log:
 
         def validated(history: list[dict[str, float]]) -> None:

@@ -1,0 +1,57 @@
+"""Files are whole or absent."""
+
+from pathlib import Path
+
+import pytest
+
+from zoo.files import whole_file, whole_folder, write_json, write_text
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.txt"
+    write_text(path, "old")
+
+    def fail() -> None:
+        with whole_file(path) as aside:
+            aside.write_text("new")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        fail()
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_that_fails_leaves_the_old_folder_and_no_litter(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    with whole_folder(path) as aside:
+        (aside / "a").write_text("old")
+
+    def interrupt() -> None:
+        with whole_folder(path) as aside:
+            (aside / "b").write_text("new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    assert [entry.name for entry in path.iterdir()] == ["a"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    for name in ("a", "b"):
+        with whole_folder(path) as aside:
+            (aside / name).write_text(name)
+    assert [entry.name for entry in path.iterdir()] == ["b"]
+
+
+def test_written_files_are_readable_by_others(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "text")
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+
+
+def test_json_refuses_nan_and_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert list(tmp_path.iterdir()) == []
