@@ -1,19 +1,21 @@
 """Commands of the room `fusion/`: list, evaluate, fuse. Heavy imports sit inside the commands: `asdzoo --help` is instant."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.console import out, table, warn
+from zoo.console import err, out, table, warn
 from zoo.errors import AsdzooError, unknown_name
 from zoo.runs import Run
 
 if TYPE_CHECKING:
+    from fusion.combine import Stack
     from fusion.ensemble import Ensemble
-    from fusion.evaluation import Evaluation
+    from fusion.fit import Plan
+    from fusion.metrics import Floats
+    from fusion.objective import Objective, Parts
 
 app = typer.Typer()
 
@@ -27,19 +29,13 @@ def list_everything() -> None:
     from zoo.config import load_yaml, shipped_configs
     from zoo.groups import load_groups
 
-    systems = sorted((shipped_configs() / "systems").glob("*.yaml"))
-    out.print(
-        table("Systems", ["name", "what it is"], [[path.stem, load_yaml(path).get("description", "")] for path in systems])
-    )
+    systems = {path.stem: load_yaml(path) for path in sorted((shipped_configs() / "systems").glob("*.yaml"))}
     ensembles = {name: read_ensemble(path) for name, path in shipped_ensembles().items()}
-    out.print(
-        table(
-            "Ensembles",
-            ["name", "what it is", "members"],
-            [[name, ensemble.description, ", ".join(ensemble.systems)] for name, ensemble in ensembles.items()],
-        )
-    )
-    out.print(table("Groups", ["name", "machines"], [[name, ", ".join(members)] for name, members in load_groups().items()]))
+    described = [[name, config.get("description", "")] for name, config in systems.items()]
+    out.print(table("Systems", ["name", "what it is"], described))
+    members = [[name, ensemble.description, ", ".join(ensemble.systems)] for name, ensemble in ensembles.items()]
+    out.print(table("Ensembles", ["name", "what it is", "members"], members))
+    out.print(table("Groups", ["name", "machines"], [[name, ", ".join(machines)] for name, machines in load_groups().items()]))
 
 
 @app.command()
@@ -52,126 +48,182 @@ def evaluate(
     """Judge the scores of a run by the official metric of its year, and write evaluation.csv."""
     import pandas as pd
 
-    from fusion.evaluation import COLUMNS, evaluate
+    from fusion import tables
+    from fusion.evaluation import COLUMNS, evaluate, less_than_best
     from zoo.files import whole_file
 
     opened = Run(run).require()
-    known = opened.score_names()
+    known = _known_scores(opened)
     for name in names or []:
         if name not in known:
             raise unknown_name("system or ensemble", name, known)
-    if not known:
-        raise AsdzooError(f"{run} holds no scores", f"run `asdzoo train-all --run {run}` first")
     with opened.lock():
-        evaluations = [evaluate(opened.scores(name), name) for name in known]
+        scores = {name: opened.scores(name) for name in known}
+        evaluations = [evaluate(scores[name], name) for name in known]
         frames = [evaluation.frame for evaluation in evaluations if len(evaluation.frame)]
         with whole_file(run / "evaluation.csv") as aside:
             (pd.concat(frames) if frames else pd.DataFrame(columns=COLUMNS)).to_csv(aside, index=False, lineterminator="\n")
     shown = [evaluation for evaluation in evaluations if not names or evaluation.system in names]
-    _print_evaluations(shown)
-    if any(evaluation.score is not None for evaluation in shown):
+    for note in dict.fromkeys(note for evaluation in shown for note in evaluation.notes):
+        warn(note)
+    judged = [evaluation for evaluation in shown if evaluation.score is not None]
+    if judged:
+        compared = less_than_best({evaluation.system: scores[evaluation.system] for evaluation in judged})
+        out.print(tables.by_machine(judged))
+        out.print(tables.official_scores(judged, compared))
         out.print(f"written: {run / 'evaluation.csv'}")
+    else:
+        warn("no machine has the labelled test clips that an evaluation needs; nothing is scored")
     marks = opened.marks()
     if marks:
-        warn(f"this run is marked {', '.join(marks)}")
-
-
-def _print_evaluations(evaluations: list["Evaluation"]) -> None:
-    for note in dict.fromkeys(note for evaluation in evaluations for note in evaluation.notes):
-        warn(note)
-    judged = [evaluation for evaluation in evaluations if evaluation.score is not None]
-    if not judged:
-        warn("no machine has the labelled test clips that an evaluation needs; nothing is scored")
-        return
-    rows = []
-    for evaluation in judged:
-        for system, machine, section, *values in evaluation.frame.to_numpy().tolist():
-            where = machine if section in ("", "00") else f"{machine} {section}"
-            rows.append([system, where, *(None if math.isnan(value) else value for value in values)])
-    out.print(table("By machine", ["system", "machine", "AUC source", "AUC target", "pAUC", "hmean"], rows))
-    judged.sort(key=lambda evaluation: -(evaluation.score or 0))
-    official = [
-        [
-            evaluation.system,
-            evaluation.score,
-            f"{evaluation.interval.low:.4f} - {evaluation.interval.high:.4f}" if evaluation.interval else None,
-        ]
-        for evaluation in judged
-    ]
-    out.print(table("Official score", ["system", "score", "95 % interval"], official))
+        warn(f"this run is marked: {', '.join(marks)}")
 
 
 @app.command()
 def fuse(
     run: RunFolder = Path("runs/default"),
+    groups: Annotated[list[str] | None, typer.Option(help="Group with weights of its own; may be repeated.")] = None,
     ensemble: Annotated[str | None, typer.Option(help="Weights from this ensemble, by name or YAML path; no search.")] = None,
     skip_missing: Annotated[bool, typer.Option("--skip-missing", help="Go on without members that were not trained.")] = False,
     group: Annotated[list[str] | None, typer.Option(help="File a machine in a group: MyPump=periodic.")] = None,
+    systems: Annotated[str | None, typer.Option(help="Only these systems: a,b.")] = None,
+    method: Annotated[str, typer.Option(help="How weights are found: ours, grid, greedy, equal.")] = "ours",
+    combiner: Annotated[str | None, typer.Option(help="weighted (the default), rank, min, max.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the result; the ensemble's, or fused.")] = None,
+    resubstitution: Annotated[
+        bool,
+        typer.Option("--resubstitution", help="Score development machines with weights that saw their labels; marks the run."),
+    ] = False,
+    trials: Annotated[int, typer.Option(min=1, help="At most so many weight vectors are tried.")] = 1500,
+    minimum_machines: Annotated[
+        int, typer.Option(min=1, help="A group with fewer labelled machines takes the common weights.")
+    ] = 2,
+    explain: Annotated[bool, typer.Option("--explain", help="Show what each member brings to each machine.")] = False,
 ) -> None:
     """Join the scores of several systems into one, with given weights or with weights found on the labelled machines."""
-    from fusion.combine import combine, fused_table, stack
-    from fusion.ensemble import find_ensemble, write_ensemble
+    from fusion.combine import COMBINERS, combine, fused_table, stack
+    from fusion.ensemble import ensemble_path, find_ensemble, write_ensemble
+    from fusion.fit import Plan
+    from fusion.members import check_keys, check_members, usable, with_members
+    from fusion.search import METHODS
     from zoo.groups import parse_assignments
 
-    opened = Run(run).require()
-    extra = parse_assignments(group or [])
-    systems = [known for known in opened.score_names() if not (run / "ensembles" / f"{known}.yaml").exists()]
-    if not systems:
-        raise AsdzooError(f"{run} holds no scores", f"run `asdzoo train-all --run {run}` first")
-    with opened.lock():
-        if ensemble is None:
-            found, chosen = "fused", _equal(systems)
-        else:
-            found, chosen = find_ensemble(ensemble, run / "ensembles")
-            chosen = _without_missing(chosen, systems, skip_missing)
-        chosen = chosen.model_copy(update={"groups": {**chosen.groups, **extra}})
-        name = name or found
-        if name in systems:
-            raise AsdzooError(f"{name} is a system of this run", "give the ensemble another name with --name")
-        stacked = stack({system: opened.scores(system) for system in chosen.systems}, partial=skip_missing)
-        fused = fused_table(stacked, combine(stacked, chosen.weights_of, chosen.combiner), name)
-        write_ensemble(chosen, run / "ensembles" / f"{name}.yaml")
-        fused.write(opened.score_path(name))
-    out.print(
-        table(
-            f"Weights of {name}",
-            ["group", *chosen.systems],
-            [[key, *(weights.get(system, 0.0) for system in chosen.systems)] for key, weights in chosen.weights.items()],
-        )
-    )
-    out.print(f"written: {run / 'ensembles' / f'{name}.yaml'}, {opened.score_path(name)}")
-
-
-def _equal(systems: list[str]) -> "Ensemble":
-    from fusion.ensemble import OTHERS, Ensemble
-
-    share = 1 / len(systems)
-    return Ensemble(description="equal weights", weights={OTHERS: dict.fromkeys(systems, share)})
-
-
-def _without_missing(ensemble: "Ensemble", systems: list[str], skip: bool) -> "Ensemble":
-    """The ensemble with only the trained members, their weights scaled up to a sum of 1."""
-    missing = [member for member in ensemble.systems if member not in systems]
-    if missing and not skip:
+    if method not in METHODS:
+        raise unknown_name("method", method, METHODS)
+    if combiner is not None and combiner not in COMBINERS:
+        raise unknown_name("combiner", combiner, COMBINERS)
+    if ensemble is not None and (groups or systems or combiner or resubstitution or method != "ours"):
         raise AsdzooError(
-            f"the member(s) {', '.join(missing)} have no scores in this run",
-            f"`asdzoo train-all --systems {','.join(missing)}` trains them, --skip-missing goes on without",
+            "--ensemble brings its own members, weights and combiner",
+            "leave out --groups, --systems, --method, --combiner and --resubstitution, or leave out --ensemble",
         )
-    if not missing:
-        return ensemble
-    warn(f"without {', '.join(missing)}: the other members' weights are scaled up")
+    filed = parse_assignments(group or [])
+    opened = Run(run).require()
+    with opened.lock():
+        trained = _systems_of(opened)
+        if ensemble is not None:
+            found, chosen = find_ensemble(ensemble, run / "ensembles")
+            chosen = chosen.model_copy(update={"groups": {**chosen.groups, **filed}})
+            chosen, notes = check_members(chosen, trained, skip_missing)
+            members: Sequence[str] = chosen.systems
+        else:
+            found, chosen, notes = "fused", None, []
+            members = _chosen_systems(systems, trained)
+        name = name or found
+        if name in trained:
+            raise AsdzooError(f"{name} is a system of this run", "give the ensemble another name with --name")
+        stacked = stack({member: opened.scores(member) for member in members}, partial=skip_missing)
+        if chosen is None:
+            plan = Plan(method, combiner or "weighted", tuple(groups or []), filed, trials, minimum_machines, resubstitution)
+            stacked, notes = usable(stacked)
+            chosen, notes = _searched(stacked, plan, opened, notes)
+        else:
+            check_keys(chosen, stacked.machines)
+            notes += [f"{system} has no scores for {', '.join(machines)}" for system, machines in stacked.missing().items()]
+        chosen = with_members(chosen, opened, stacked.systems)
+        fused = fused_table(stacked, combine(stacked, chosen.weights_of, chosen.combiner), name)
+        marks = ["resubstitution"] * resubstitution + ["test-ranked"] * (chosen.combiner == "rank")
+        if marks:
+            opened.mark(*marks)
+        write_ensemble(chosen, ensemble_path(run, name))
+        fused.write(opened.score_path(name))
+    _report(name, chosen, stacked, notes, explain)
+    if chosen.combiner == "rank":
+        warn("ranks take their scale from the test clips, which the rules of 2025 forbid: the run is marked test-ranked")
+    if resubstitution:
+        warn("development machines are scored with weights that saw their labels: the run is marked resubstitution")
+    out.print(f"written: {ensemble_path(run, name)}, {opened.score_path(name)}")
 
-    def scaled(key: str, weights: Mapping[str, float]) -> dict[str, float]:
-        kept = {member: weight for member, weight in weights.items() if member in systems}
-        total = sum(kept.values())
-        if not total:
-            raise AsdzooError(f"no trained member has a weight for {key}", f"train one of {', '.join(missing)}")
-        return {member: weight / total for member, weight in kept.items()}
 
-    return ensemble.model_copy(
-        update={
-            "weights": {key: scaled(key, weights) for key, weights in ensemble.weights.items()},
-            "development": {key: scaled(key, weights) for key, weights in ensemble.development.items()},
-        }
+def _known_scores(run: Run) -> list[str]:
+    known = run.score_names()
+    if not known:
+        raise AsdzooError(f"{run.folder} holds no scores", f"run `asdzoo train-all --run {run.folder}` first")
+    return known
+
+
+def _systems_of(run: Run) -> list[str]:
+    """Score tables that are not those of an ensemble."""
+    from fusion.ensemble import ensemble_path
+
+    return [name for name in _known_scores(run) if not ensemble_path(run.folder, name).exists()]
+
+
+def _chosen_systems(text: str | None, trained: Sequence[str]) -> list[str]:
+    chosen = (
+        list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip())) if text is not None else list(trained)
     )
+    for system in chosen:
+        if system not in trained:
+            raise unknown_name("system", system, trained)
+    if not chosen:
+        raise AsdzooError("there is no system to fuse", "name some with --systems a,b, or run `asdzoo train-all`")
+    return chosen
+
+
+def _searched(stacked: "Stack", plan: "Plan", run: Run, notes: list[str]) -> tuple["Ensemble", list[str]]:
+    """The ensemble that `plan` finds, with a progress bar, its trials in the run's Optuna study."""
+    from rich.progress import track
+
+    from fusion.fit import fit_ensemble
+    from fusion.study import judged_in_study
+
+    def bar(batches: Sequence[slice]) -> Iterable[slice]:
+        return track(batches, "Trying weights", console=err, transient=True, disable=not err.is_terminal)
+
+    def judge(objective: "Objective", weights: "Floats") -> "Parts":
+        return judged_in_study(objective, weights, run.folder / "ensembles" / "study.log", bar)
+
+    found, objective = fit_ensemble(stacked, plan, judge if plan.method == "ours" else None)
+    more = list(found.found.notes) if found.found else []
+    return found, [*notes, *(objective.notes if objective else []), *more]
+
+
+def _report(name: str, ensemble: "Ensemble", stacked: "Stack", notes: Sequence[str], explain: bool) -> None:
+    from fusion import tables
+    from fusion.explain import contributions
+    from fusion.objective import Objective
+
+    for note in dict.fromkeys(notes):
+        warn(note)
+    out.print(tables.weights(name, ensemble, stacked.systems))
+    found = ensemble.found
+    if found and found.cross_validated is not None:
+        out.print(
+            f"official score of the {len(found.labelled)} labelled machines: {found.cross_validated:.4f} cross-validated,"
+        )
+        out.print(
+            f"each with weights found without it; {found.resubstitution:.4f} with the weights above, which saw their labels"
+        )
+    if not explain:
+        return
+    if ensemble.development:
+        out.print(tables.held_out_weights(ensemble, stacked.systems))
+    if ensemble.combiner in ("min", "max"):
+        warn(f"the combiner {ensemble.combiner} is no sum, so what each member brings is not shown")
+        return
+    objective = Objective.of(stacked, ensemble.combiner)
+    if objective.machines:
+        out.print(tables.contributions(contributions(objective, ensemble.weights_of), stacked.systems))
+    else:
+        warn("no machine has labelled test clips, so what each member brings is not known")

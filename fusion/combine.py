@@ -121,13 +121,13 @@ def combine(stacked: Stack, weights_of: Callable[[str], Mapping[str, float]], co
     Raises: AsdzooError when no member with a weight has scores for a machine.
     """
     result = np.empty(len(stacked.clips))
-    basis = _ranks(stacked) if combiner == "rank" else stacked.calibrated
+    values = basis(stacked, combiner)
     for machine, rows in stacked.clips.groupby("machine", sort=True).indices.items():
         weights = weights_of(str(machine))
         members = [
-            (basis[position, rows], weights[system])
+            (values[position, rows], weights[system])
             for position, system in enumerate(stacked.systems)
-            if weights.get(system, 0) > 0 and not np.isnan(basis[position, rows[0]])
+            if weights.get(system, 0) > 0 and not np.isnan(values[position, rows[0]])
         ]
         if not members:
             raise AsdzooError(
@@ -146,7 +146,10 @@ def combine(stacked: Stack, weights_of: Callable[[str], Mapping[str, float]], co
     return result
 
 
-def _ranks(stacked: Stack) -> Floats:
+def basis(stacked: Stack, combiner: Combiner) -> Floats:
+    """What a combiner joins, (systems, clips): calibrated scores, or ranks within a machine's clips of one split."""
+    if combiner != "rank":
+        return stacked.calibrated
     frame = pd.DataFrame(stacked.calibrated.T)
     groups = frame.groupby([stacked.clips[column].to_numpy() for column in ("machine", "section", "split")])
     counts = groups.transform("size").to_numpy()[:, None]

@@ -37,10 +37,9 @@ class Found(Frozen):
     """How the weights were found."""
 
     method: str  # ours, grid, greedy, equal
-    seed: int
     trials: int | None = None  # candidates tried
     labelled: list[str] = Field(default_factory=list)  # machines whose labels were used
-    shrinkage: dict[str, float] = Field(default_factory=dict)  # by group: 0 keeps the searched weights, 1 the simpler ones
+    shrinkage: dict[str, float] = Field(default_factory=dict)  # as `fusion.search` chose it; empty for equal weights
     cross_validated: float | None = None  # official score, each machine with weights found without it
     resubstitution: float | None = None  # the same with weights found on all machines, this one included
     notes: list[str] = Field(default_factory=list)  # what was kept or dropped, and why
@@ -116,6 +115,11 @@ def find_ensemble(name: str, *folders: Path) -> tuple[str, Ensemble]:
     if name not in known:
         raise unknown_name("ensemble", name, sorted(known))
     return name, read_ensemble(known[name])
+
+
+def ensemble_path(run: Path, name: str) -> Path:
+    """Where a run keeps the ensemble of that name."""
+    return run / "ensembles" / f"{name}.yaml"
 
 
 def write_ensemble(ensemble: Ensemble, path: Path) -> None:

@@ -7,13 +7,13 @@ auc_target is empty. In 2021 pauc is the harmonic mean of the two domains' pAUC.
 year's rule has it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from fusion.intervals import Interval, official_interval
+from fusion.intervals import Difference, Interval, differences, official_interval
 from fusion.metrics import Floats, harmonic_mean
 from fusion.official import Section, find_sections, mean_of, official_score, section_values
 from zoo.scores import ScoreTable
@@ -45,13 +45,12 @@ def evaluate(table: ScoreTable, system: str) -> Evaluation:
     sections, notes = find_sections(frame, table.year)
     if not sections:
         return Evaluation(system, pd.DataFrame(columns=COLUMNS), None, notes)
-    scores = frame["score"].to_numpy()
-    values = [section_values(scores[section.rows], section, table.year) for section in sections]
+    values = [section_values(_scores(frame, section), section, table.year) for section in sections]
     rows = [
         [system, section.machine, section.section, *_shown(value), float(mean_of(value, table.year))]
         for section, value in zip(sections, values, strict=True)
     ]
-    interval = official_interval(scores, sections, table.year)
+    interval = official_interval(frame["score"].to_numpy(), sections, table.year)
     rows.append([system, "all", "", *_overall(rows), official(values, sections, table.year)])
     return Evaluation(system, pd.DataFrame(rows, columns=COLUMNS), interval, notes)
 
@@ -71,3 +70,29 @@ def _shown(values: Floats) -> tuple[float, float, float]:
 def _overall(rows: Sequence[Sequence[object]]) -> list[float]:
     columns = np.array([row[3:6] for row in rows], dtype=np.float64)
     return [float(harmonic_mean(column[~np.isnan(column)])) if not np.isnan(column).all() else np.nan for column in columns.T]
+
+
+def less_than_best(tables: Mapping[str, ScoreTable]) -> dict[str, Difference | None]:
+    """For each system how its official score compares with the best one's, None where it scored other clips than the best."""
+    frames = {system: table.frame[table.frame["system"] == system].reset_index(drop=True) for system, table in tables.items()}
+    year = next(iter(tables.values())).year
+    sections = {system: find_sections(frame, year)[0] for system, frame in frames.items()}
+    official_scores = {
+        system: official(
+            [section_values(_scores(frame, section), section, year) for section in sections[system]], sections[system], year
+        )
+        for system, frame in frames.items()
+        if sections[system]
+    }
+    if not official_scores:
+        return dict.fromkeys(tables)
+    best = max(official_scores, key=lambda system: official_scores[system])
+    keys = ["machine", "section", "split", "clip", "label", "domain"]
+    alike = [system for system in official_scores if frames[system][keys].equals(frames[best][keys])]
+    scores = np.stack([frames[system]["score"].to_numpy() for system in alike])
+    found = differences(scores, alike.index(best), sections[best], year)
+    return {system: found[alike.index(system)] if system in alike else None for system in tables}
+
+
+def _scores(frame: pd.DataFrame, section: Section) -> Floats:
+    return frame["score"].to_numpy()[section.rows]

@@ -1,7 +1,7 @@
 """How sure a metric is: 95 % intervals over the clips it was measured on.
 
 `jackknife` is the interval of one AUC or pAUC as the organisers print it (Mesaros et al., IEEE/ACM TASLP 2019),
-`official_interval` the same idea for the official score, and `difference` a bootstrap for "A is better than B" on the same
+`official_interval` the same idea for the official score, and `differences` a bootstrap for "A is better than B" on the same
 clips. The jackknife needs the metric without each clip in turn; here all of them come from one sort (`auc_without_each`,
 `pauc_without_each`).
 
@@ -172,23 +172,26 @@ class Difference(NamedTuple):
         return not self.interval.low <= 0 <= self.interval.high
 
 
-def difference(
-    first: Floats, second: Floats, sections: Sequence[Section], year: str, *, repetitions: int = 2000, seed: int = 0
-) -> Difference:
-    """How much better `first` is than `second`, with the 95 % percentile interval of a bootstrap over clips.
+def differences(
+    scores: Floats, reference: int, sections: Sequence[Section], year: str, *, repetitions: int = 1000, seed: int = 0
+) -> list[Difference]:
+    """How much better each row of scores (systems, rows of the table) is than row `reference`, by the official score.
 
-    Both are scores (rows of the table,) of the same clips; each resample takes the same clips for both.
+    The intervals are the 95 % percentiles of a bootstrap over clips; each resample takes the same clips for all systems.
     """
     random = np.random.default_rng(seed)
     machines = [section.machine for section in sections]
-    pair = np.stack([first, second])
-    whole = [section_values(pair[:, section.rows], section, year) for section in sections]
-    resampled = []
+    resampled: list[Floats] = []
     for section in sections:
         drawn = np.empty((repetitions, len(section.rows)), dtype=np.intp)
         for positions in strata(section):
             drawn[:, positions] = random.choice(positions, (repetitions, len(positions)))
-        resampled.append(section_values(pair[:, section.rows[drawn]], section, year))
-    official, resamples = (official_score(values, machines, year) for values in (whole, resampled))
-    low, high = np.quantile(resamples[0] - resamples[1], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Difference(float(official[0] - official[1]), Interval(float(low), float(high)))
+        rows = section.rows[drawn]
+        resampled.append(np.stack([section_values(own[rows], section, year) for own in scores]))
+    whole = [section_values(scores[:, section.rows], section, year) for section in sections]
+    official, resamples = official_score(whole, machines, year), official_score(resampled, machines, year)
+    low, high = np.quantile(resamples - resamples[reference], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
+    return [
+        Difference(float(official[system] - official[reference]), Interval(float(low[system]), float(high[system])))
+        for system in range(len(scores))
+    ]

@@ -77,8 +77,13 @@ def harmonic_mean(values: ArrayLike, axis: int = -1) -> Floats:
     >>> float(harmonic_mean([0.5, 1.0, 1.0]))
     0.75
     """
-    lifted = np.maximum(np.asarray(values, dtype=np.float64), sys.float_info.epsilon)
-    return np.asarray(lifted.shape[axis] / np.sum(1 / lifted, axis=axis))
+    values = lifted(values)
+    return np.asarray(values.shape[axis] / np.sum(1 / values, axis=axis))
+
+
+def lifted(values: ArrayLike) -> Floats:
+    """`values`, none below the smallest float step, so that a perfectly wrong machine has a reciprocal."""
+    return np.maximum(np.asarray(values, dtype=np.float64), sys.float_info.epsilon)
 
 
 def standardised(area: Any, max_fpr: float = MAX_FPR) -> Any:

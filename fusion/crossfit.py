@@ -1,0 +1,41 @@
+"""Honest numbers for machines whose labels were used: each gets weights found without it.
+
+The evaluation machines of a challenge are new to whoever found the weights. A development machine stands for one only when its
+own labels had no part in its weights, so its fused scores, and the score reported for the ensemble, are cross-fitted:
+leave one machine out, find everything again, apply it to that machine.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fusion.metrics import Floats
+from fusion.objective import Parts
+from fusion.search import Method, Problem, Solution, solve
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """Weights from all labelled machines, and for each of them those found without it."""
+
+    solution: Solution
+    held_out: Mapping[str, Floats]  # machine -> (systems,)
+    cross_validated: float  # official score of the labelled machines, each with its held-out weights
+    resubstitution: float  # the same with the weights that its own labels helped to find
+
+
+def cross_fit(problem: Problem, method: Method) -> CrossFit:
+    """Solve on all machines and on all but each one. The problem must have at least one machine."""
+    solution = solve(problem, method)
+    held_out = {machine: solve(problem.without(machine), method).of(problem.group[machine]) for machine in problem.machines}
+    final = {machine: solution.of(problem.group[machine]) for machine in problem.machines}
+    return CrossFit(solution, held_out, official_of(problem, held_out), official_of(problem, final))
+
+
+def official_of(problem: Problem, vectors: Mapping[str, Floats]) -> float:
+    """Official score of the problem's machines, each with a weight vector of its own."""
+    parts = [problem.objective.judge(vectors[machine][None], [machine]) for machine in problem.machines]
+    sums = np.concatenate([part.sums for part in parts], axis=1)
+    counts = np.concatenate([part.counts for part in parts])
+    return float(Parts(problem.machines, np.empty(0), sums, counts, problem.parts.harmonic).score()[0])

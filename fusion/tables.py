@@ -1,0 +1,59 @@
+"""The tables that `asdzoo evaluate` and `asdzoo fuse` print."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from fusion.ensemble import Ensemble
+from fusion.evaluation import Evaluation
+from fusion.intervals import Difference
+from zoo.console import table
+
+
+def by_machine(evaluations: Sequence[Evaluation]) -> Table:
+    """AUC source, AUC target, pAUC and hmean of each system on each section."""
+    rows = []
+    for evaluation in evaluations:
+        for system, machine, section, *values in evaluation.frame.to_numpy().tolist():
+            where = machine if section in ("", "00") else f"{machine} {section}"
+            rows.append([system, where, *(None if math.isnan(value) else value for value in values)])
+    return table("By machine", ["system", "machine", "AUC source", "AUC target", "pAUC", "hmean"], rows)
+
+
+def official_scores(evaluations: Sequence[Evaluation], compared: Mapping[str, Difference | None]) -> Table:
+    """Official scores, best first, each with its interval and its distance to the best."""
+    rows = []
+    for evaluation in sorted(evaluations, key=lambda evaluation: -(evaluation.score or 0)):
+        interval, difference = evaluation.interval, compared.get(evaluation.system)
+        rows.append(
+            [
+                evaluation.system,
+                evaluation.score,
+                f"{interval.low:.4f} .. {interval.high:.4f}" if interval else None,
+                f"{difference.value:+.4f} ({difference.interval.low:+.4f} .. {difference.interval.high:+.4f})"
+                if difference and difference.value
+                else None,
+            ]
+        )
+    return table("Official score", ["system", "score", "95 % interval", "less the best (95 % interval)"], rows)
+
+
+def weights(name: str, ensemble: Ensemble, systems: Sequence[str]) -> Table:
+    """Weights by group."""
+    rows = [[key, *(float(vector.get(system, 0)) for system in systems)] for key, vector in ensemble.weights.items()]
+    return table(f"Weights of {name}", ["group", *systems], rows)
+
+
+def held_out_weights(ensemble: Ensemble, systems: Sequence[str]) -> Table:
+    """Weights of each development machine, found without it."""
+    rows = [
+        [machine, *(float(vector.get(system, 0)) for system in systems)] for machine, vector in ensemble.development.items()
+    ]
+    return table("Development machines: weights found without them", ["machine", *systems], rows)
+
+
+def contributions(brought: Mapping[str, Sequence[float | None]], systems: Sequence[str]) -> Table:
+    """What each member brings to each machine."""
+    rows = [[machine, *(None if value is None else f"{value:+.4f}" for value in values)] for machine, values in brought.items()]
+    return table("What each member brings: score less the score without it", ["machine", *systems], rows)
