@@ -116,7 +116,14 @@ def _write_scores(
     run: Run, system: System, accelerator: Accelerator, calibrate_on: Literal["train", "test"], watcher: Watcher
 ) -> ScoreTable:
     folders = [TaskFolder(run.system_folder(system.name) / task) for task in run.info()["systems"][system.name]["tasks"]]
-    parts = [table.frame for folder in folders for table in stages.score(system, folder, accelerator, watcher.note)]
+    notes: dict[str, list[str]] = {}
+
+    def note(sentence: str, part: str) -> None:
+        notes.setdefault(sentence, []).append(part)
+
+    parts = [table.frame for folder in folders for table in stages.score(system, folder, accelerator, note)]
+    for sentence, where in notes.items():
+        watcher.note(f"{system.name}: {sentence} ({', '.join(where)})")
     if not parts:
         raise AsdzooError(f"{system.name} has nothing to score", "`asdzoo scan DATA` shows what was found")
     raw = ScoreTable(pd.concat(parts, ignore_index=True))

@@ -195,10 +195,11 @@ def embed(
         progress(done + 1, len(machines))
 
 
-def score(system: System, folder: TaskFolder, accelerator: Accelerator, note: Callable[[str], None]) -> list[ScoreTable]:
+def score(system: System, folder: TaskFolder, accelerator: Accelerator, note: Callable[[str, str], None]) -> list[ScoreTable]:
     """Score tables of the task's machines, from their embeddings: training clips leave-one-out, then test clips.
 
-    A section whose test clips have no training clips is left out, and said so through `note`.
+    `note(sentence, part)` hears what a person should know of a part: a section without training clips is left out, a detector
+    had to do without something.
     """
     info = folder.info()
     network = load_network(system, folder, accelerator) if system.needs_network_to_score else None
@@ -208,11 +209,11 @@ def score(system: System, folder: TaskFolder, accelerator: Accelerator, note: Ca
         for section in sorted({clip.section for clip in embedded.clips}):
             training, test = embedded.rows(section, "train"), embedded.rows(section, "test")
             if not training.clips:
-                note(f"{machine} section {section}: {len(test.clips)} test clips but no training clips, left out")
+                note("test clips but no training clips, left out", f"{machine} section {section}")
                 continue
             detector = system.build_detector(network, info["classes"]).fit(training.values, training.clips)
             for sentence in detector.notes:
-                note(f"{system.name}, {machine} section {section}: {sentence}")
+                note(sentence, f"{machine} section {section}")
             scores = [detector.score_training()] + ([detector.score(test.values)] if test.clips else [])
             tables.append(ScoreTable.of_clips(system.name, (*training.clips, *test.clips), np.concatenate(scores)))
     return tables
