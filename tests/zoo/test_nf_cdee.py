@@ -38,7 +38,7 @@ def bent_flow(dim: int = 2, classes: int = 2) -> ConditionalFlow:
     flow = ConditionalFlow(dim, classes, layers=3, hidden=24)
     with torch.no_grad():
         for parameter in flow.parameters():
-            parameter.mul_(1.5)
+            parameter.add_(torch.randn_like(parameter) * 0.3)
     return flow
 
 
@@ -95,7 +95,7 @@ class TestFlow:
             assert flow(value, labels).item() == pytest.approx(expected.item(), abs=1e-9)
 
     def test_the_inverse_round_trips(self) -> None:
-        flow = ConditionalFlow(dim=12, classes=4, layers=5, hidden=37)
+        flow = bent_flow(dim=12, classes=4)
         labels = torch.arange(20) % 4
         values = torch.randn(20, 12)
         transforms = flow.density(labels).transforms
@@ -117,8 +117,14 @@ class TestFlow:
         flow(torch.randn(8, 32), torch.zeros(8, dtype=torch.long)).sum().backward()
         assert len(passes) == 4
 
+    def test_it_starts_as_the_standard_normal_density(self) -> None:
+        values = torch.randn(6, 10)
+        expected = torch.distributions.Normal(0.0, 1.0).log_prob(values).sum(1)
+        flow = ConditionalFlow(dim=10, classes=2, layers=4, hidden=31)
+        torch.testing.assert_close(flow(values, torch.arange(6) % 2), expected)
+
     def test_every_parameter_has_a_gradient(self) -> None:
-        flow = ConditionalFlow(dim=8, classes=2, layers=3, hidden=25)
+        flow = bent_flow(dim=8, classes=2)
         flow(torch.randn(64, 8), torch.arange(64) % 2).sum().backward()
         assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in flow.parameters())
 
@@ -142,14 +148,14 @@ class TestFlow:
         torch.manual_seed(0)
         flow = ConditionalFlow(dim=2, classes=2, layers=3, hidden=24)
         labels = torch.arange(512) % 2
-        values = torch.randn(512, 2) * 0.2 + torch.where(labels == 0, 1.0, -1.0)[:, None]
+        values = torch.randn(512, 2) * 0.4 + torch.where(labels == 0, 1.0, -1.0)[:, None]
         optimizer = torch.optim.Adam(flow.parameters(), 1e-2)
         for _ in range(150):
             optimizer.zero_grad()
             loss = -flow(values, labels).mean()
             loss.backward()
             optimizer.step()
-        entropy = 2 * (0.5 * math.log(2 * math.pi * math.e) + math.log(0.2))  # nats, of what the values were drawn from
+        entropy = 2 * (0.5 * math.log(2 * math.pi * math.e) + math.log(0.4))  # nats, of what the values were drawn from
         assert loss.item() == pytest.approx(entropy, abs=0.15)
         right, wrong = -flow(values, labels), -flow(values, 1 - labels)
         assert (wrong > right).float().mean() > 0.99

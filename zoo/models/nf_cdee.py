@@ -7,6 +7,9 @@ What the report leaves open
     flow         affine autoregressive layers with random permutations between them, conditioned on a one-hot of the class, the
                  (machine, section) within the group. Pyro's autoregressive layers are one pass from noise to data and one pass
                  per dimension back; here their inverses are chained, so that the likelihood of data is the one pass.
+                 They start as the identity, and all together scale by exp(+-log_scale) at most. With Pyro's random start and
+                 limits (-5 to 3 a layer), trained on 234 real clips, the mean over 26 held-out ones was 5e5 nats after 40 steps
+                 and 5e11 after 400; so it is 185 after 40, and between 185 and 410 up to step 80.
     batch norm   without affine weights: the likelihood is that of the normalised vector, and trainable scales could raise it
                  without end by shrinking the vector. Running statistics are not trained, so they cannot.
     pooling      mean and normalisation commute, so only the mean and variance over time of each clip are needed. They depend on
@@ -39,6 +42,7 @@ class Config(Frozen):
     mels: int = Field(ge=2)  # mel bins: the dimension of the flow
     layers: int = Field(ge=1)  # autoregressive layers
     hidden: int  # units in the one hidden layer of each; at least `mels`
+    log_scale: float = Field(default=5.5, gt=0)  # open: the largest |log scale| of all layers together
     momentum: float = Field(default=0.1, gt=0, le=1)  # of the running batch-norm statistics
 
     @model_validator(mode="after")
@@ -54,13 +58,17 @@ class ConditionalFlow(nn.Module):
     Shape: values float32 (batch, dim), labels int64 (batch,) below `classes`.
     """
 
-    def __init__(self, dim: int, classes: int, layers: int, hidden: int) -> None:
+    def __init__(self, dim: int, classes: int, layers: int, hidden: int, log_scale: float = 5.5) -> None:
         super().__init__()
         self.dim = dim
         self.classes = classes
         order = torch.arange(dim)
         self.layers: Any = nn.ModuleList(  # Pyro is untyped
-            ConditionalAffineAutoregressive(ConditionalAutoRegressiveNN(dim, classes, [hidden], permutation=order))
+            ConditionalAffineAutoregressive(
+                ConditionalAutoRegressiveNN(dim, classes, [hidden], permutation=order),
+                log_scale_min_clip=-log_scale / layers,
+                log_scale_max_clip=log_scale / layers,
+            )
             for _ in range(layers)
         )
         # drawn once, and part of the checkpoint
@@ -71,6 +79,8 @@ class ConditionalFlow(nn.Module):
                 _leave_out_of_checkpoints(module, "mask")
             elif isinstance(module, ConditionalAutoRegressiveNN):
                 _leave_out_of_checkpoints(module, "permutation")
+                nn.init.zeros_(module.layers[-1].weight)
+                nn.init.zeros_(module.layers[-1].bias)
 
     def density(self, labels: Tensor) -> dist.TransformedDistribution:
         """Distribution over (batch, dim): `log_prob` is one pass, `sample` one pass per dimension."""
@@ -128,7 +138,7 @@ class NfCdee(PreparedNetwork, DensityNetwork):
         self.dim = config.mels
         self.log_mel = LogMel(config.window, config.hop, config.mels, sample_rate)
         self.norm = PooledBatchNorm(config.mels, config.momentum)
-        self.flow = ConditionalFlow(config.mels, classes, config.layers, config.hidden)
+        self.flow = ConditionalFlow(config.mels, classes, config.layers, config.hidden, config.log_scale)
 
     @torch.no_grad()
     def prepare(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
