@@ -50,7 +50,7 @@ def read_yaml(text: str) -> tuple[Any, dict[Key, int], list[Fault]]:
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
-        if node is None:
+        if node is None or node.tag == "tag:yaml.org,2002:null":
             return None, {}, [error("yaml-empty", "empty", "`asdzoo submit` writes metadata")]
         lines: dict[Key, int] = {}
         faults: list[Fault] = []
