@@ -73,12 +73,11 @@ class KaldiFbank(nn.Module):
             return waves.new_empty(len(waves), 0, self.filters.shape[1])
         means = waves.unfold(1, self.length, self.hop).mean(2, keepdim=True)
         # Pre-emphasis of the whole wave instead of each frame differs in a frame's first sample only, where the window is 0.
-        emphasized = waves.clone()
-        emphasized[:, 1:] -= self.pre_emphasis * waves[:, :-1]
-        framed = F.pad(emphasized, (0, size)).unfold(1, size, self.hop)[:, :frames]
-        spectra = torch.fft.rfft((framed - (1 - self.pre_emphasis) * means) * self.window)
-        power = torch.view_as_real(spectra[..., :-1]).square().sum(3)
-        return (power @ self.filters).clamp_min_(self.EPSILON).log_()
+        emphasized = F.pad(waves, (0, size))
+        emphasized[:, 1 : waves.shape[1]].sub_(waves[:, :-1], alpha=self.pre_emphasis)
+        framed = emphasized.unfold(1, size, self.hop)[:, :frames]
+        power = _power((framed - (1 - self.pre_emphasis) * means).mul_(self.window))
+        return (power[..., :-1] @ self.filters).clamp_min_(self.EPSILON).log_()
 
 
 class LogMel(nn.Module):
@@ -113,8 +112,8 @@ class LogMel(nn.Module):
 
     @_in_float32
     def forward(self, waves: Tensor) -> Tensor:
-        power = _stft(waves, self.window, self.hop).abs().square()
-        return (power @ self.filters).clamp_min(self.floor).log()
+        power = _power(_framed(waves, self.window, self.hop))
+        return (power @ self.filters).clamp_min_(self.floor).log_()
 
 
 class StftMagnitude(nn.Module):
@@ -132,7 +131,7 @@ class StftMagnitude(nn.Module):
 
     @_in_float32
     def forward(self, waves: Tensor) -> Tensor:
-        return _stft(waves, self.window, self.hop).abs()
+        return _power(_framed(waves, self.window, self.hop)).sqrt_()
 
 
 class Spectrum(nn.Module):
@@ -144,8 +143,7 @@ class Spectrum(nn.Module):
 
     @_in_float32
     def forward(self, waves: Tensor) -> Tensor:
-        magnitude: Tensor = torch.fft.rfft(waves).abs()
-        return magnitude[:, : waves.shape[1] // 2]
+        return _power(waves)[:, : waves.shape[1] // 2].sqrt_()
 
 
 class SpecAugment(nn.Module):
@@ -182,11 +180,17 @@ def _bands(batch: int, size: int, widest: int, device: torch.device) -> Tensor:
     return inside
 
 
-def _stft(waves: Tensor, window: Tensor, hop: int) -> Tensor:
-    """Complex spectra (batch, frames, window / 2 + 1) of the frames that fit, one of a clip that is shorter than the window."""
+def _framed(waves: Tensor, window: Tensor, hop: int) -> Tensor:
+    """The windowed frames that fit (batch, frames, window), one of a clip that is shorter than the window."""
     waves = F.pad(waves, (0, max(0, len(window) - waves.shape[1])))
-    spectra: Tensor = torch.fft.rfft(waves.unfold(1, len(window), hop) * window)
-    return spectra
+    return waves.unfold(1, len(window), hop) * window
+
+
+def _power(signals: Tensor) -> Tensor:
+    """Power spectrum over the last dimension, n -> n / 2 + 1 bins; several times faster than `rfft(...).abs().square()`."""
+    spectra = torch.fft.rfft(signals)
+    power: Tensor = spectra.real.square().addcmul_(spectra.imag, spectra.imag)
+    return power
 
 
 def _mel_filters(mels: int, size: int, sample_rate: int, lowest: float, *, by_mel: bool) -> Tensor:
