@@ -36,7 +36,7 @@ def fit_ensemble(
 ) -> tuple[Ensemble, Objective | None]:
     """Find the ensemble that `plan` asks for; with the objective it was found on, None when no label was needed.
 
-    `judge` evaluates the candidates, `objective.judge` by default. With no labelled machine the weights are equal, and noted so.
+    `judge` evaluates the candidates, `objective.judge` by default. Where no machine is labelled the weights are equal.
     Raises: AsdzooError for an unknown group.
     """
     known = [*load_groups(), *(group_of(machine, plan.filed) for machine in stacked.machines)]

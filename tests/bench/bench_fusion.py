@@ -1,6 +1,6 @@
 """Which way of finding weights does best on machines it has not seen?
 
-    python tests/bench/bench_fusion.py [--repetitions 100] [--scenario report ...]
+    python tests/bench/bench_fusion.py [--repetitions 100] [--scenario report ...] [--keep FILE] [--minutes M]
 
 Simulates calibrated scores of five systems on seven development and nine evaluation machines in the groups of DCASE 2024, 200
 test clips each, finds weights on the development machines with each method, and prints the official score of the *evaluation*
@@ -20,7 +20,9 @@ shifted by about 0.3.
 """
 
 import argparse
+import json
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -112,16 +114,34 @@ def margin(values: Floats) -> str:
     return f"{values.mean():+.4f} ± {1.96 * values.std(ddof=1) / len(values) ** 0.5:.4f}"
 
 
+def read(kept: Path | None) -> dict[tuple[str, int], dict[str, tuple[float, float, float]]]:
+    """Finished repetitions, by scenario and seed."""
+    lines = [json.loads(line) for line in kept.read_text().splitlines()] if kept and kept.exists() else []
+    return {(scenario, seed): results for scenario, seed, results in lines}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--repetitions", type=int, default=100)
+    parser.add_argument(
+        "--keep", type=Path, help="file of finished repetitions, read and added to: carries on where it stopped"
+    )
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long")
     parser.add_argument("--scenario", nargs="*", choices=list(SKILLS), default=list(SKILLS))
     chosen = parser.parse_args()
+    start, done = time.perf_counter(), read(chosen.keep)
     for scenario in chosen.scenario:
-        start = time.perf_counter()
-        runs = [repetition(scenario, seed) for seed in range(chosen.repetitions)]
+        for seed in range(chosen.repetitions):
+            if (scenario, seed) not in done and time.perf_counter() - start < 60 * chosen.minutes:
+                done[scenario, seed] = repetition(scenario, seed)
+                if chosen.keep:
+                    with chosen.keep.open("a") as lines:
+                        lines.write(json.dumps([scenario, seed, done[scenario, seed]]) + "\n")
+        runs = [done[scenario, seed] for seed in range(chosen.repetitions) if (scenario, seed) in done]
+        if len(runs) < 2:
+            continue
         table = {name: np.array([run[name] for run in runs]) for name in runs[0]}
-        print(f"\n{scenario}: {chosen.repetitions} repetitions in {time.perf_counter() - start:.0f} s")
+        print(f"\n{scenario}: {len(runs)} repetitions")
         print(f"{'method':18} {'evaluation':17} {'less equal':17} {'less grid':17} {'claimed':8} held out")
         for name, values in table.items():
             score, equal = values[:, 0], values[:, 0] - table["equal"][:, 0]

@@ -1,0 +1,118 @@
+"""Closed forms against what they stand for: leaving out each clip in turn, and drawing clips anew."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from fusion.intervals import (
+    auc_without_each,
+    differences,
+    jackknife,
+    official_interval,
+    organisers_interval,
+    pauc_without_each,
+    strata,
+    without_each,
+)
+from fusion.metrics import auc, pauc
+from fusion.official import Section, find_sections, section_values
+from tests.fusion.runs import make_table
+from zoo.errors import AsdzooError
+
+
+@st.composite
+def scored(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    count = draw(st.integers(4, 30))
+    scores = draw(hnp.arrays(np.float64, count, elements=st.one_of(st.integers(-2, 2).map(float), st.floats(-9, 9))))
+    anomalous = draw(hnp.arrays(bool, count))
+    anomalous[:4] = [False, False, True, True]
+    return scores, anomalous
+
+
+@settings(deadline=None, max_examples=40)
+@given(scored(), st.sampled_from([0.1, 0.35, 1.0]))
+def test_without_each_clip_is_the_metric_of_the_other_clips(clips: tuple[np.ndarray, np.ndarray], max_fpr: float) -> None:
+    scores, anomalous = clips
+    rest = [(np.delete(scores, index), np.delete(anomalous, index)) for index in range(len(scores))]
+    np.testing.assert_allclose(auc_without_each(scores, anomalous), [auc(*pair) for pair in rest], atol=1e-12)
+    expected = [pauc(*pair, max_fpr) for pair in rest]
+    np.testing.assert_allclose(pauc_without_each(scores, anomalous, max_fpr), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(("year", "domains"), [("2024", True), ("2021", True), ("2020", False), ("own", False)])
+def test_numbers_of_a_section_without_each_clip(year: str, domains: bool) -> None:
+    table = make_table("alpha", ["fan"], year=year, domains=domains, clips=5)
+    section = find_sections(table.frame, year)[0][0]
+    scores = table.frame["score"].to_numpy()[section.rows]
+    expected = []
+    for index in range(len(scores)):
+        keep = np.delete(np.arange(len(scores)), index)
+        target = None if section.target is None else section.target[keep]
+        rest = Section("fan", "00", section.rows[keep], section.anomalous[keep], target)
+        expected.append(section_values(scores[keep], rest, year))
+    np.testing.assert_allclose(without_each(scores, section, year), expected, atol=1e-12)
+
+
+def test_one_clip_of_a_kind_has_no_jackknife() -> None:
+    with pytest.raises(AsdzooError, match="at least two clips"):
+        auc_without_each([0.0, 1.0, 2.0], [False, False, True])
+    frame = make_table("alpha", ["fan"]).frame
+    normal_targets = frame.query("split == 'test' and label == 'normal' and domain == 'target'").index
+    sections, _ = find_sections(frame.drop(normal_targets[1:]), "2024")
+    assert official_interval(frame["score"].to_numpy(), sections, "2024") is None
+
+
+def test_jackknife_of_a_mean_is_the_student_interval() -> None:
+    values = np.random.default_rng(0).normal(size=20)
+    interval = jackknife(values.mean(), (values.sum() - values) / 19)
+    assert (interval.low + interval.high) / 2 == pytest.approx(values.mean())
+    assert interval.half == pytest.approx(2.0930240544 * values.std(ddof=1) / 20**0.5)
+
+
+def test_organisers_interval_is_the_mean_of_two_half_widths() -> None:
+    random = np.random.default_rng(0)
+    anomalous = np.arange(60) % 2 == 1
+    scores = random.normal(size=60) + anomalous
+    of_auc = jackknife(float(auc(scores, anomalous)), auc_without_each(scores, anomalous)).half
+    of_pauc = jackknife(float(pauc(scores, anomalous)), pauc_without_each(scores, anomalous)).half
+    assert organisers_interval(scores, anomalous) == pytest.approx((of_auc + of_pauc) / 2)
+
+
+def simulated(random: np.random.Generator, separation: float = 1.0) -> tuple[np.ndarray, list[Section]]:
+    anomalous, target = np.tile([False, False, True, True], 25), np.tile([False, True], 50)
+    sections = [Section(f"m{index}", "00", np.arange(100) + 100 * index, anomalous, target) for index in range(3)]
+    return random.normal(size=300) + separation * np.tile(anomalous, 3), sections
+
+
+def test_official_interval_covers_the_truth_about_95_times_in_100() -> None:
+    """The truth is the mean of the score over many draws of the clips; 200 draws, so 0.90 to 0.99 is within chance."""
+    random = np.random.default_rng(1)
+    draws = [simulated(random) for _ in range(200)]
+    intervals = [official_interval(scores, sections, "2024") for scores, sections in draws]
+    centres = np.array([(interval.low + interval.high) / 2 for interval in intervals if interval])
+    covered = np.mean([interval.low <= centres.mean() <= interval.high for interval in intervals if interval])
+    assert 0.90 <= covered <= 0.99
+    half = np.mean([interval.half for interval in intervals if interval])
+    assert half == pytest.approx(1.96 * centres.std(), rel=0.15)
+
+
+def test_difference_of_a_system_and_its_copy_is_nothing_and_of_a_better_one_decided() -> None:
+    random = np.random.default_rng(2)
+    scores, sections = simulated(random)
+    better, _ = simulated(random, 3.0)
+    same, copy, gain = differences(np.stack([scores, 2 * scores + 1, better]), 0, sections, "2024", repetitions=300)
+    assert same.value == copy.value == copy.interval.low == copy.interval.high == 0
+    assert not copy.decided
+    assert gain.decided
+    assert gain.interval.low < gain.value < gain.interval.high
+    again = differences(np.stack([scores, 2 * scores + 1, better]), 0, sections, "2024", repetitions=300)
+    assert again[2] == gain
+
+
+def test_strata_part_the_clips() -> None:
+    _, sections = simulated(np.random.default_rng(0))
+    parts = list(strata(sections[0]))
+    assert sorted(np.concatenate(parts)) == list(range(100))
+    assert [len(part) for part in parts] == [25, 25, 25, 25]
