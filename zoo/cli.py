@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from zoo.cli_weights import weights_app
 from zoo.console import err, out, table, warn
 from zoo.errors import AsdzooError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from zoo.wavs import Problem
 
 app = typer.Typer()
+app.add_typer(weights_app, name="weights")
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of the recordings, at any level of the official trees.")]
 RunOption = Annotated[Path, typer.Option("--run", help="Folder of the run.")]
