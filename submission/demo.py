@@ -35,6 +35,14 @@ def demo(folder: Path, tiny: bool, run_command: Callable[[Sequence[str]], int]) 
     write_text(team, TEAM)
     size, steps = ("tiny", ["--set", "training.steps=20"]) if tiny else ("small", [])
     begun = time.monotonic()
+
+    def type_in(arguments: Sequence[str]) -> None:
+        out.print(f"\n[bold]$ asdzoo {' '.join(arguments)}[/bold]", markup=True)
+        started = time.monotonic()
+        if code := run_command(arguments):
+            raise AsdzooError(f"`asdzoo {arguments[0]}` ended with {code}", "the lines above say why")
+        out.print(f"[dim]({time.monotonic() - started:.1f} s)[/dim]", markup=True)
+
     for arguments in (
         *([] if data.exists() else [["synth", str(data), "--size", size]]),
         ["scan", str(data)],
@@ -42,12 +50,9 @@ def demo(folder: Path, tiny: bool, run_command: Callable[[Sequence[str]], int]) 
         ["evaluate", "--run", str(run)],
         ["fuse", "--run", str(run), "--groups", "periodic"],
         ["submit", "--run", str(run), "--team", str(team)],
-        ["check", str(run / "submission"), "--data", str(data)],
     ):
-        out.print(f"\n[bold]$ asdzoo {' '.join(arguments)}[/bold]", markup=True)
-        started = time.monotonic()
-        if code := run_command(arguments):
-            raise AsdzooError(f"`asdzoo {arguments[0]}` ended with {code}", "the lines above say why")
-        out.print(f"[dim]({time.monotonic() - started:.1f} s)[/dim]", markup=True)
-    out.print(f"\nAll in {time.monotonic() - begun:.0f} s. Recordings: {data}. Run: {run} (scores/*.csv, evaluation.csv,")
-    out.print(f"ensembles/*.yaml). Package: {', '.join(str(path) for path in sorted((run / 'submission').glob('*.zip')))}")
+        type_in(arguments)
+    (package,) = (run / "submission").glob("*.zip")
+    type_in(["check", str(package), "--data", str(data)])
+    out.print(f"\nAll in {time.monotonic() - begun:.0f} s: the recordings are in {data}, what was trained and scored in {run},")
+    out.print(f"and {package} is what one would send in.")
