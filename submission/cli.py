@@ -29,6 +29,7 @@ app = typer.Typer(
     epilog="`--debug` shows the traceback of an error.",
 )
 app.registered_commands += zoo.cli.app.registered_commands
+app.registered_groups += zoo.cli.app.registered_groups
 # `evaluate` also judges packages, which only this room can read: the one below goes on to fusion's for runs.
 app.registered_commands += [one for one in fusion.cli.app.registered_commands if one.callback is not fusion.cli.evaluate]
 
@@ -93,6 +94,7 @@ def submit(
     percentile: Annotated[float, typer.Option(help="Percentile of normal scores that the threshold is put at.")] = 90.0,
     report: Annotated[Path | None, typer.Option(help="Technical report (PDF); wins over the one in team.yaml.")] = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Where the zip goes. Default: RUN/submission.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Go on without some machines of the evaluation set.")] = False,
     init: Annotated[bool, typer.Option("--init", help="Write a commented team.yaml to fill in, and stop.")] = False,
 ) -> None:
     """Write the challenge's zip: scores, decisions and metadata of up to four ensembles; then check it."""
@@ -108,7 +110,7 @@ def submit(
     it = Run(run).require()
     names = choose(it, ensemble or [])
     who = read_team(team)
-    package = prepare(it, names, who, method=threshold, percentile=percentile, report=report or who.report)
+    package = prepare(it, names, who, method=threshold, percentile=percentile, report=report or who.report, partial=partial)
     for sentence in package.warnings:
         warn(sentence)
     path, found = write(package, out_folder or run / "submission", it.scores(names[0]).year)
@@ -142,6 +144,17 @@ def check(
         counts = f"{_count(len(report.errors), 'error')}, {_count(len(report.warnings), 'warning')}"
         out.print(f"{package}: {_count(len(report.systems), 'system')}, {rules}: {counts}")
     return 1 if report.errors else 0
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Folder for recordings, run and package.")] = Path("demo"),
+    tiny: Annotated[bool, typer.Option("--tiny", help="Fewer and shorter recordings: under a minute.")] = False,
+) -> None:
+    """The whole job on a synthetic challenge, by the commands that a person would type; goes on if it was cut off."""
+    from submission.demo import demo as run_demo
+
+    run_demo(folder, tiny, main)
 
 
 def _count(number: int, noun: str) -> str:
@@ -186,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         result = INTERRUPTED
     if result == INTERRUPTED:
-        err.print("interrupted; the same command goes on from here")
+        err.print("interrupted: run the same command again to go on from here")
     return result if isinstance(result, int) else 0
 
 

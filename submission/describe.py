@@ -6,8 +6,9 @@ from typing import Any
 
 from fusion.ensemble import Ensemble, read_ensemble
 from submission.meta import dump
-from submission.rules import Rules
+from submission.rules import MAX_ABBREVIATION, Rules
 from submission.team import SystemWords, Team
+from zoo.errors import AsdzooError
 from zoo.runs import Run
 
 
@@ -24,9 +25,9 @@ class _Words:
 _MODELS = {
     "nf_cdee": _Words(("log-mel energies",), (), ("normalizing flow",)),
     "dual_branch_cnn": _Words(("spectrogram", "spectrum"), (), ("CNN",)),
-    "beats": _Words(("log-mel energies",), ("BEATs",), ("transformer", "LoRA"), ("AudioSet",)),
-    "eat": _Words(("log-mel energies",), ("EAT",), ("transformer", "LoRA"), ("AudioSet",)),
-    "beats_eat": _Words(("log-mel energies",), ("BEATs", "EAT"), ("transformer", "LoRA"), ("AudioSet",)),
+    "beats": _Words(("log-mel energies",), ("BEATs",), ("transformer",), ("AudioSet",)),
+    "eat": _Words(("log-mel energies",), ("EAT",), ("transformer",), ("AudioSet",)),
+    "beats_eat": _Words(("log-mel energies",), ("BEATs", "EAT"), ("transformer",), ("AudioSet",)),
 }
 _DETECTORS = {"knn": "k-NN", "kmeans": "k-means", "gmm": "GMM", "mahalanobis": "Mahalanobis distance"}
 _URLS = {"AudioSet": "https://research.google.com/audioset/"}
@@ -64,24 +65,31 @@ def describe(
 
     `number` is put behind the abbreviation when several systems are submitted; `results` are per machine, in per cent. Total
     parameters and MACs are sums over the members, each counted once, frozen encoders included; MACs are for one clip, and
-    `!!null` when those of a member are not known.
+    null when those of a member are not known.
     """
     words = team.systems.get(ensemble, SystemWords())
     members = members_of(run, ensemble, machines)
     systems = run.info().get("systems", {})
-    entries = [systems[member] for member in members if member in systems]
+    for member in members:
+        if member not in systems:
+            raise AsdzooError(f"run.json says nothing of {member}", "run `asdzoo train-all` again; what is done is kept")
+    entries = [systems[member] for member in members]
     known = [_MODELS.get(_name(entry, "model"), _Words(methods=(_name(entry, "model"),))) for entry in entries]
     detectors = [_name(entry, "detector") for entry in entries]
     balanced = any(_config(entry, "detector").get("smote") for entry in entries)
     macs = [entry.get("macs") for entry in entries]
     rates = sorted({_config(entry, "input").get("sample_rate", 16000) for entry in entries}) or [16000]
-    external = [{"name": name, "url": _URLS[name]} for name in _joined(word.external for word in known) or ()]
+    pairs = list(zip(known, entries, strict=True))
+    methods = _joined([*word.methods, *_tuning(entry)] for word, entry in pairs)
+    methods += _joined([_DETECTORS[kind]] for kind in detectors if kind in _DETECTORS)
+    external = [{"name": name, "url": _URLS[name]} for name in _joined(_external(word, entry) for word, entry in pairs)]
     external += [item.model_dump(exclude_none=True) for item in team.external_datasets]
     abbreviation = words.abbreviation or (f"{team.abbreviation}-{number}" if number else team.abbreviation)
-    methods = [
-        *_joined(word.methods for word in known),
-        *_joined([_DETECTORS[kind]] for kind in detectors if kind in _DETECTORS),
-    ]
+    if len(abbreviation) > MAX_ABBREVIATION:
+        raise AsdzooError(
+            f"the abbreviation {abbreviation!r} is longer than {MAX_ABBREVIATION} characters",
+            f"shorten `abbreviation:` to {MAX_ABBREVIATION - 2} in team.yaml, or give each system its own under `systems:`",
+        )
     description: dict[str, Any] = {
         "input_sampling_rate": ", ".join(f"{rate / 1000:g}kHz" for rate in rates),
         "data_augmentation": _list(_augmentation(entries)),
@@ -144,7 +152,26 @@ def _uses_attributes(entries: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _augmentation(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    return ["SpecAugment"] if any("spec_augment" in _config(entry, "model") for entry in entries) else []
+    masks = [mask for entry in entries for mask in _everywhere(_config(entry, "model"), "augment") if isinstance(mask, Mapping)]
+    return ["SpecAugment"] if any(width for mask in masks for width in mask.values()) else []
+
+
+def _tuning(entry: Mapping[str, Any]) -> list[str]:
+    tunings = _everywhere(_config(entry, "model"), "tuning")
+    return ["LoRA"] if any(isinstance(tuning, Mapping) and tuning.get("mode") == "lora" for tuning in tunings) else []
+
+
+def _external(words: _Words, entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Data that the entry's pretrained weights saw; an encoder with random weights saw none."""
+    return () if "random" in _everywhere(_config(entry, "model"), "init") else words.external
+
+
+def _everywhere(block: object, key: str) -> list[Any]:
+    """Every value that stands under `key`, at any depth: a system with two encoders has a block for each."""
+    if not isinstance(block, Mapping):
+        return []
+    below = [found for value in block.values() for found in _everywhere(value, key)]
+    return ([block[key]] if key in block else []) + below
 
 
 def _joined(lists: Iterable[Iterable[str]]) -> list[str]:

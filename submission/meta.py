@@ -5,6 +5,7 @@ of other years were not seen; `check` warns about them.
 """
 
 import re
+import unicodedata
 from typing import Annotated, Any
 
 import yaml
@@ -23,7 +24,7 @@ from pydantic import (
 
 from submission.rules import MAX_ABBREVIATION, MAX_SYSTEMS, TASK
 
-_LABEL = re.compile(r"(?P<lastname>[^_\s]+)_(?P<institute>[^_\s]+)_task(?P<task>\d+)_(?P<index>\d+)")
+_LABEL = re.compile(r"(?P<lastname>(?:-|[^\W_])+)_(?P<institute>(?:-|[^\W_])+)_task(?P<task>\d+)_(?P<index>\d+)")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 LABEL_FORM = f"LASTNAME_INSTITUTE_{TASK}_INDEX with INDEX 1 to {MAX_SYSTEMS}, as in Jiang_THUEE_{TASK}_1"
 
@@ -142,18 +143,23 @@ def label_problem(label: str) -> str:
     return ""
 
 
-def label_of(lastname: str, institute: str, index: int) -> str:
-    """The label of a team's system.
+def label_of(team: str, index: int) -> str:
+    """The label of a team's system; `team` is its first two parts.
 
-    >>> label_of("van der Berg", "HEU-HIT", 2)
-    'vanderBerg_HEU-HIT_task2_2'
+    >>> label_of("Xiao_HEU-HIT", 2)
+    'Xiao_HEU-HIT_task2_2'
     """
-    return f"{team_of(lastname, institute)}_{TASK}_{index}"
+    return f"{team}_{TASK}_{index}"
 
 
-def team_of(lastname: str, institute: str) -> str:
-    """The first two parts of a label; spaces and underscores are dropped, they would break its grammar."""
-    return "_".join(re.sub(r"[\s_]+", "", part) for part in (lastname, institute))
+def label_part(text: str) -> str:
+    """A last name or an institute as it stands in a label: letters without accents, digits and hyphens.
+
+    >>> label_part("van der Müller")
+    'vanderMuller'
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9-]+", "", plain)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -1,13 +1,12 @@
 """`team.yaml`: what a submission must say and no run knows, written once by a person."""
 
 import re
-import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from submission.meta import Author, External, team_of
+from submission.meta import Author, External, label_part
 from submission.rules import MAX_ABBREVIATION
 from zoo.config import Frozen, load_yaml, parse
 from zoo.errors import AsdzooError
@@ -17,9 +16,9 @@ TEMPLATE = f"""\
 # Who submits, for `asdzoo submit`. Everything else in the metadata comes from the run.
 # The label of system 1 becomes LASTNAME_INSTITUTE_task2_1, with the last name of the corresponding author.
 
-institute: YOUR-ABBR               # abbreviation of the corresponding author's institute: THUEE, HEU-HIT name:
-YOUR-SYSTEM-NAME             # for the result tables; the name of the ensemble is put behind it abbreviation: YOUR-SYS
-# for narrow tables: at most {MAX_ABBREVIATION} characters, {MAX_ABBREVIATION - 2} for several systems
+institute: YOUR-ABBR               # abbreviation of the corresponding author's institute: THUEE, HEU-HIT
+name: YOUR-SYSTEM-NAME             # for the result tables; the name of the ensemble is put behind it
+abbreviation: YOUR-SYS             # at most {MAX_ABBREVIATION} characters, {MAX_ABBREVIATION - 2} for several systems
 
 authors:                           # in the order of the report; exactly one has `corresponding: true`
   - lastname: YOUR-LASTNAME
@@ -31,9 +30,9 @@ authors:                           # in the order of the report; exactly one has
       department: null             # may stay null
       location: YOUR-CITY, Country
 
-report: null                       # technical report, a PDF; relative to this file (`--report` wins) source_code: null
-# URL external_datasets: []              # beyond those of the pretrained encoders, which are added: [{{name: AudioSet, url:
-"https://..."}}]
+report: null                       # technical report, a PDF; relative to this file (`--report` wins)
+source_code: null                  # URL
+external_datasets: []              # besides AudioSet of the pretrained encoders: [{{name: ..., url: "https://..."}}]
 
 # Optional: other words for single systems, by ensemble name.
 # systems:
@@ -64,13 +63,12 @@ class Team(Frozen):
     external_datasets: list[External] = Field(default=[])
     systems: dict[str, SystemWords] = Field(default={})  # ensemble name -> its own words
 
-    @model_validator(mode="before")
-    @classmethod
-    def _filled_in(cls, values: Any) -> Any:
-        left = sorted(set(re.findall(r"YOUR-[A-Z-]+|you@example\.org", str(values))))
-        if left:
-            raise ValueError(f"{', '.join(left)} of the template still to be filled in")
-        return values
+    @model_validator(mode="after")
+    def _makes_a_label(self) -> Self:
+        for text in (self.corresponding.lastname, self.institute):
+            if not label_part(text):
+                raise ValueError(f"nothing of {text!r} is left in a label, which has letters a to z, digits and hyphens")
+        return self
 
     @field_validator("authors")
     @classmethod
@@ -86,15 +84,9 @@ class Team(Frozen):
         return next(author for author in self.authors if author.corresponding)
 
     @property
-    def label_lastname(self) -> str:
-        """The corresponding author's last name in ASCII letters: Müller -> Muller."""
-        decomposed = unicodedata.normalize("NFKD", self.corresponding.lastname)
-        return decomposed.encode("ascii", "ignore").decode() or self.corresponding.lastname
-
-    @property
     def label_stem(self) -> str:
         """The first two parts of every label of the team."""
-        return team_of(self.label_lastname, self.institute)
+        return f"{label_part(self.corresponding.lastname)}_{label_part(self.institute)}"
 
 
 def read_team(path: Path) -> Team:
@@ -106,7 +98,11 @@ def read_team(path: Path) -> Team:
         raise AsdzooError(
             f"no {path}: a submission must name its authors", f"run `asdzoo submit --init --team {path}` and fill it in"
         )
-    team = parse(Team, load_yaml(path), str(path))
+    values = load_yaml(path)
+    left = sorted(set(re.findall(r"YOUR-[A-Z-]+|you@example\.org", str(values))))
+    if left:
+        raise AsdzooError(f"{path} is still to be filled in: {', '.join(left)}", "put your own words in their place")
+    team = parse(Team, values, str(path))
     if team.report is not None and not team.report.is_absolute():
         team = team.model_copy(update={"report": path.parent / team.report})
     return team

@@ -84,10 +84,11 @@ def prepare(
     method: Method = "gamma",
     percentile: float = 90.0,
     report: Path | None = None,
+    partial: bool = False,
 ) -> Submission:
     """Thresholds, CSVs and metadata of the named score tables, as the year of the run asks for them.
 
-    `report` is the technical report.
+    `report` is the technical report; `partial` lets machines of the evaluation set be absent.
 
     Raises: AsdzooError when a table lacks training scores or machines that another one has, or the report is no PDF.
     """
@@ -96,13 +97,18 @@ def prepare(
     if len(years) > 1:
         raise AsdzooError(f"the chosen score tables are of {' and '.join(years)}", "submit one year at a time")
     rules = rules_of(years[0])
-    parts, warnings = _submitted(tables, rules)
+    for unknown in sorted(set(team.systems) - set(run.score_names())):
+        raise AsdzooError(
+            f"team.yaml has words for {unknown!r}, which is no score table of the run",
+            f"there are: {', '.join(run.score_names())}",
+        )
+    parts, warnings = _submitted(tables, rules, partial)
     warnings += [_MARKS[mark] for mark in run.marks() if mark in _MARKS]
     files: dict[str, bytes] = {}
     labels: dict[str, str] = {}
     decided: list[Decided] = []
     for index, (name, table) in enumerate(tables.items(), 1):
-        label = label_of(team.label_lastname, team.institute, index)
+        label = label_of(team.label_stem, index)
         labels[label] = name
         folder = f"{TASK}/{label}"
         for part, test in parts[name].items():
@@ -136,7 +142,9 @@ def write(submission: Submission, folder: Path, year: str) -> tuple[Path, Report
     return path, report
 
 
-def _submitted(tables: Mapping[str, ScoreTable], rules: Rules) -> tuple[dict[str, dict[Part, pd.DataFrame]], list[str]]:
+def _submitted(
+    tables: Mapping[str, ScoreTable], rules: Rules, partial: bool
+) -> tuple[dict[str, dict[Part, pd.DataFrame]], list[str]]:
     """For each table its parts and their test rows; blind ones where there are any; and what the user should know."""
     found: dict[str, dict[Part, pd.DataFrame]] = {}
     blind: dict[Part, bool] = {}
@@ -169,10 +177,15 @@ def _submitted(tables: Mapping[str, ScoreTable], rules: Rules) -> tuple[dict[str
     if set(rules.machines) & {part.machine for part in wanted}:
         absent = [part for part in rules.parts() if part not in wanted]
         if absent:
-            raise AsdzooError(
-                f"the evaluation set of {rules.year} also has {', '.join(map(str, absent))}, but the run has no scores for it",
-                "the evaluator skips incomplete systems: add the recordings, then `asdzoo score` and `asdzoo fuse`",
+            sentence = (
+                f"the evaluation set of {rules.year} also has {', '.join(map(str, absent))}, but the run has no scores for it"
             )
+            if not partial:
+                raise AsdzooError(
+                    sentence,
+                    "the evaluator skips incomplete systems: add the recordings, `asdzoo score`, `asdzoo fuse` (or --partial)",
+                )
+            warnings.append(f"{sentence}: the organisers would skip these systems")
     return {name: {part: found[name][part] for part in wanted} for name in found}, warnings
 
 

@@ -47,7 +47,7 @@ SYSTEMS: dict[str, Any] = {
         "config": {
             "input": {"sample_rate": 16000},
             "classes": "attributes",
-            "model": {"name": "beats"},
+            "model": {"name": "beats", "tuning": {"mode": "lora"}, "augment": {"frequency": 80, "time": 80}},
             "detector": {"name": "knn", "smote": {"neighbors": 5}},
         },
         "parameters": {"total": 90_300_000, "trainable": 3_900_000},
@@ -121,7 +121,7 @@ def make_run_in(
             frame = pd.concat([frame, labelled])
         ScoreTable(frame).write(run.score_path(name))
         content = {"description": "of the tests", "weights": {group: dict(row) for group, row in weights.items()}}
-        write_text(run.folder / "ensembles" / f"{name}.yaml", yaml.safe_dump(content))
+        write_text(run.folder / "ensembles" / f"{name}.yaml", yaml.safe_dump(content, sort_keys=False))
     write_text(folder / "team.yaml", TEAM)
     return run
 
