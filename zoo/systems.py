@@ -17,9 +17,10 @@ from torch import Tensor
 
 from zoo.audio import WaveformStore
 from zoo.clips import Clip
-from zoo.config import Frozen, load_yaml, override, parse, shipped_configs
+from zoo.config import Frozen, override, parse, shipped_configs
 from zoo.detectors import Detector, FloatArray, detector_module
 from zoo.errors import AsdzooError, unknown_name
+from zoo.inherit import ablation_paths, load_inherited
 from zoo.models import DensityNetwork, InputShape, Network, model_module
 from zoo.sampling import Indices
 from zoo.training import TrainingConfig
@@ -148,15 +149,15 @@ def system_paths() -> dict[str, Path]:
 
 
 def load_system(name: str, settings: Iterable[str] = ()) -> System:
-    """The system of a shipped name or of a YAML file's path, with `--set` overrides put in.
+    """The system of a shipped name (systems and ablations) or of a YAML file's path, with `--set` overrides put in.
 
     Raises: AsdzooError naming file, key and nearest known key.
     """
-    paths = system_paths()
+    paths = system_paths() | ablation_paths()
     path = Path(name) if name.endswith((".yaml", ".yml")) else paths.get(name)
     if path is None:
         raise unknown_name("system", name, paths)
-    return system_of(path.stem, override(load_yaml(path), settings), str(path))
+    return system_of(path.stem, override(load_inherited(path), settings), str(path))
 
 
 def system_of(name: str, values: dict[str, Any], origin: str) -> System:
