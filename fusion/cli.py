@@ -94,7 +94,7 @@ def fuse(
         bool,
         typer.Option("--resubstitution", help="Score development machines with weights that saw their labels; marks the run."),
     ] = False,
-    trials: Annotated[int, typer.Option(min=1, help="At most so many weight vectors are tried.")] = 1500,
+    trials: Annotated[int, typer.Option(min=1, help="At most so many weight vectors are tried.")] = 1001,
     minimum_machines: Annotated[
         int, typer.Option(min=1, help="A group with fewer labelled machines takes the common weights.")
     ] = 2,

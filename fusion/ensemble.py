@@ -11,10 +11,10 @@ are as honest as those of an evaluation machine.
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from fusion.combine import Combiner
 from zoo.config import Frozen, load_yaml, parse, shipped_configs
@@ -69,13 +69,13 @@ class Ensemble(Frozen):
                 raise ValueError(f"the weights for {name} sum to {total:g}, not 1")
         return vectors
 
-    @model_validator(mode="after")
-    def _groups_exist(self) -> Self:
-        known = load_groups()
-        for machine, group in self.groups.items():
-            if group not in known:
-                raise ValueError(f"{machine} is filed under the unknown group {group!r}")
-        return self
+    @field_validator("groups")
+    @classmethod
+    def _exist(cls, groups: dict[str, str]) -> dict[str, str]:
+        for machine, group in groups.items():
+            if group not in load_groups():
+                raise ValueError(f"there is no group {group!r} to file {machine} in")
+        return groups
 
     @property
     def systems(self) -> tuple[str, ...]:

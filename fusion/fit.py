@@ -15,7 +15,7 @@ from fusion.simplex import STEP, finest_lattice, lattice
 from zoo.errors import unknown_name
 from zoo.groups import group_of, load_groups
 
-TRIALS = 1500  # step 0.1 for five systems
+TRIALS = 1001  # step 0.1 for five systems
 
 
 @dataclass(frozen=True)

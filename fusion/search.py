@@ -33,6 +33,7 @@ TEMPERATURES = (np.inf, 0.12, 0.06, 0.03, 0.015, 0.007)  # in units of the offic
 OUTSIDE = (0.0, 0.1, 0.25, 0.5, 1.0)
 USUAL = (0.06, 0.0)  # temperature, outside
 MINIMUM_GAIN = 0.01
+NEGLIGIBLE = 0.01  # a smaller weight is none
 HARM = 0.005  # a member goes when the official score rises by so much without it
 
 
@@ -131,7 +132,9 @@ def _chosen_setting(problem: Problem) -> tuple[float, float]:
 
 
 def _without_harmful(problem: Problem, vector: Floats, importance: Floats) -> Floats:
-    """`vector` without the systems whose removal raises the official score, the worst first."""
+    """`vector` without negligible weights, and without the systems whose removal raises the official score, worst first."""
+    vector = np.where(vector < NEGLIGIBLE, 0, vector)
+    vector = vector / vector.sum()
     while True:
         members = np.flatnonzero(vector)
         if len(members) < 2:

@@ -21,7 +21,8 @@ def lattice(systems: int, steps: int) -> Floats:
     >>> lattice(2, 2).tolist()
     [[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]]
     """
-    bars = np.array(list(combinations(range(steps + systems - 1), systems - 1)), dtype=np.int64).reshape(-1, systems - 1)
+    bars = np.array(list(combinations(range(steps + systems - 1), systems - 1)), dtype=np.int64)
+    bars = bars.reshape(comb(steps + systems - 1, systems - 1), systems - 1)
     edges = np.pad(bars, ((0, 0), (1, 1)), constant_values=((0, 0), (-1, steps + systems - 1)))
     return np.asarray((np.diff(edges, axis=1) - 1) / steps)
 

@@ -28,6 +28,7 @@ import numpy as np
 
 from fusion.crossfit import cross_fit
 from fusion.ensemble import OTHERS
+from fusion.fit import TRIALS
 from fusion.metrics import Floats
 from fusion.objective import Objective
 from fusion.official import Section
@@ -100,7 +101,7 @@ def repetition(scenario: str, seed: int) -> dict[str, tuple[float, float, float]
         float(singles.score().max()),
         np.nan,
     )
-    fine, coarse = development.judge(lattice(5, round(1 / STEP))), development.judge(finest_lattice(5, 1500))
+    fine, coarse = development.judge(lattice(5, round(1 / STEP))), development.judge(finest_lattice(5, TRIALS))
     for method, parts in (("equal", coarse), ("greedy", coarse), ("grid", fine), ("ours", coarse)):
         for named in (set(), {"periodic"}) if method != "equal" else (set(),):
             problem = Problem(development, parts, keys(DEVELOPMENT, "d", named))
