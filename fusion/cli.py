@@ -104,7 +104,7 @@ def fuse(
     from fusion.combine import COMBINERS, combine, fused_table, stack
     from fusion.ensemble import ensemble_path, find_ensemble, write_ensemble
     from fusion.fit import Plan
-    from fusion.members import check_keys, check_members, usable, with_members
+    from fusion.members import changed_members, check_keys, check_members, usable, with_members
     from fusion.search import METHODS
     from zoo.groups import parse_assignments
 
@@ -130,6 +130,8 @@ def fuse(
             found, chosen, notes = "fused", None, []
             members = _chosen_systems(systems, trained)
         name = name or found
+        if Path(name).name != name:
+            raise AsdzooError(f"{name} is no name for a file", "give the ensemble a plain name with --name")
         if name in trained:
             raise AsdzooError(f"{name} is a system of this run", "give the ensemble another name with --name")
         stacked = stack({member: opened.scores(member) for member in members}, partial=skip_missing)
@@ -139,6 +141,7 @@ def fuse(
             chosen, notes = _searched(stacked, plan, opened, notes)
         else:
             check_keys(chosen, stacked.machines)
+            notes += changed_members(chosen, opened, found)
             notes += [f"{system} has no scores for {', '.join(machines)}" for system, machines in stacked.missing().items()]
         chosen = with_members(chosen, opened, stacked.systems)
         fused = fused_table(stacked, combine(stacked, chosen.weights_of, chosen.combiner), name)

@@ -47,7 +47,9 @@ def fit_ensemble(
         return _equal(stacked.systems, plan, [f"{plan.combiner} of the calibrated scores has no weights to find"]), None
     objective = Objective.of(stacked, plan.combiner)
     if not objective.machines:
-        note = "no machine has labelled test clips, so no weights can be found: equal weights"
+        note = (
+            "no machine has labelled test clips, so no weights can be found: equal weights (--ensemble thuee_1 needs no labels)"
+        )
         return _equal(stacked.systems, plan, [note]), None
     keys, notes = _keys(objective.machines, plan)
     candidates = _candidates(objective, plan)

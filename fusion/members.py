@@ -74,6 +74,16 @@ def usable(stacked: Stack) -> tuple[Stack, list[str]]:
     return stacked.of(kept), notes
 
 
+def changed_members(ensemble: Ensemble, run: Run, name: str) -> list[str]:
+    """A sentence when members' scores are no longer those that the ensemble was made with."""
+    changed = [
+        system
+        for system in ensemble.systems
+        if system in ensemble.members and ensemble.members[system].scores != scores_fingerprint(run.scores(system))
+    ]
+    return [f"the scores of {', '.join(changed)} are not those that {name} was made with"] if changed else []
+
+
 def with_members(ensemble: Ensemble, run: Run, systems: Sequence[str]) -> Ensemble:
     """The ensemble with the fingerprint of each member's scores in this run."""
     calibration = "test" if "test-calibrated" in run.marks() else "train"

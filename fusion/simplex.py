@@ -12,7 +12,7 @@ import numpy as np
 from fusion.metrics import Floats
 from zoo.errors import AsdzooError
 
-STEP = 0.05  # of the exhaustive grid search
+STEP = 0.05  # of the exhaustive grid search, the finest one tried
 
 
 def lattice(systems: int, steps: int) -> Floats:
@@ -28,13 +28,13 @@ def lattice(systems: int, steps: int) -> Floats:
 
 
 def finest_lattice(systems: int, trials: int) -> Floats:
-    """The finest lattice of at most `trials` vectors, but no finer than a step of 0.01.
+    """The finest lattice of at most `trials` vectors, but no finer than `STEP`.
 
     Raises: AsdzooError when even the corners, one system each, are more than `trials`.
     """
     if trials < systems:
         raise AsdzooError(f"{trials} trials cannot try {systems} systems", f"--trials {max(1000, 10 * systems)}")
-    steps = max(steps for steps in range(1, 101) if comb(steps + systems - 1, systems - 1) <= trials)
+    steps = max(steps for steps in range(1, round(1 / STEP) + 1) if comb(steps + systems - 1, systems - 1) <= trials)
     return lattice(systems, steps)
 
 

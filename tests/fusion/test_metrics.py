@@ -34,7 +34,7 @@ def judged_clips(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return scores, anomalous[order], target[order]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(judged_clips(), st.sampled_from([0.1, 0.03, 0.5, 1.0]))
 def test_every_metric_is_that_of_scikit_learn(clips: tuple[np.ndarray, np.ndarray, np.ndarray], max_fpr: float) -> None:
     scores, anomalous, target = clips
