@@ -57,6 +57,7 @@ class Encoder(nn.Module, ABC):
     matrices: ClassVar[Mapping[str, str]]  # short name of what can be adapted -> module inside a layer
     width: int
     checkpointing: bool = False
+    outputs: int | None = None  # so many first tokens of the last layer are wanted; None: all
 
     @abstractmethod
     def fbank(self, waves: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
@@ -64,7 +65,7 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, fbank: Tensor, padding: Tensor | None = None) -> Tensor:
-        """Features to the last layer's tokens (batch, tokens, width)."""
+        """Features to the last layer's tokens (batch, tokens, width); it may leave out those after the first `outputs`."""
 
     @abstractmethod
     def hidden_states(self, fbank: Tensor, padding: Tensor | None = None) -> list[Tensor]:
@@ -156,6 +157,7 @@ class Branch(PretrainedNetwork):
         else:
             encoder.requires_grad_(config.tuning.mode == "full")
         encoder.checkpointing = config.checkpointing
+        encoder.outputs = 1 if config.pooling == "class_token" else None
         self.same_length = shape.samples is not None
         self.encoder = encoder
         self.augment = SpecAugment(config.augment.frequency, config.augment.time)

@@ -71,6 +71,19 @@ def test_hidden_states(networks: dict[str, eat.EAT]) -> None:
     assert len(states) == 3
 
 
+def test_the_class_token_alone_is_the_same(networks: dict[str, eat.EAT]) -> None:
+    encoder = networks["small"]
+    batch = torch.cat([waves(3), waves(3, "other")])
+    fbank, padding = encoder.fbank(batch, torch.tensor([48000, 20000]))
+    everything = encoder(fbank, padding)
+    encoder.outputs = 1
+    try:
+        torch.testing.assert_close(encoder(fbank, padding), everything[:, :1])
+        assert encoder.hidden_states(fbank, padding)[-1].shape == everything.shape
+    finally:
+        encoder.outputs = None
+
+
 def test_a_clip_does_not_depend_on_its_batch(networks: dict[str, eat.EAT]) -> None:
     encoder = networks["small"]
     short, long = waves(6, "short"), waves(18, "long")

@@ -21,6 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from zoo.config import Frozen
 from zoo.features import KaldiFbank
 from zoo.models import InputShape
+from zoo.position_conv import PositionConv
 from zoo.pretrained import Branch, Encoder, PretrainedConfig, at_least
 from zoo.weights import Checkpoint
 
@@ -144,7 +145,7 @@ class BEATs(Encoder):
 class _Transformer(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.pos_conv = nn.Sequential(_PositionConv(config), nn.GELU())
+        self.pos_conv = nn.Sequential(PositionConv(config.width, config.position_kernel, config.position_groups), nn.GELU())
         self.layer_norm = nn.LayerNorm(config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(_Layer(config, first=layer == 0) for layer in range(config.layers))
@@ -176,25 +177,7 @@ class _Transformer(nn.Module):
         table = self.get_submodule("layers.0.self_attn.relative_attention_bias")
         by_distance = table(self.bucket[distance + self.max_distance])
         windows: Tensor = by_distance.T.unfold(1, patches, 1).flip(1)
-        return windows
-
-
-class _PositionConv(nn.Module):
-    """Convolutional positions: grouped, weight-normalised per tap, "same" padding without the last step of an even kernel."""
-
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        self.groups = config.position_groups
-        shape = (config.width, config.width // self.groups, config.position_kernel)
-        self.weight_v = nn.Parameter(torch.randn(shape) * math.sqrt(4 / (config.position_kernel * config.width)))
-        self.weight_g = nn.Parameter(torch.linalg.vector_norm(self.weight_v.detach(), dim=(0, 1), keepdim=True))
-        self.bias = nn.Parameter(torch.zeros(config.width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        norm = torch.linalg.vector_norm(self.weight_v, dim=(0, 1), keepdim=True)
-        weight = self.weight_v * (self.weight_g / norm)
-        y = F.conv1d(x.transpose(1, 2), weight, self.bias, padding=weight.shape[2] // 2, groups=self.groups)
-        return y[:, :, : x.shape[1]].transpose(1, 2)
+        return windows.contiguous()
 
 
 class _Layer(nn.Module):

@@ -125,6 +125,7 @@ class EAT(Encoder):
         return self._run(fbank, padding, every=True)
 
     def forward(self, fbank: Tensor, padding: Tensor | None = None) -> Tensor:
+        """All tokens of the last block, or the first `outputs`."""
         return self._run(fbank, padding, every=False)[-1]
 
     def _run(self, fbank: Tensor, padding: Tensor | None, every: bool) -> list[Tensor]:
@@ -132,10 +133,11 @@ class EAT(Encoder):
         visible = None if padding is None else ~padding[:, None, None, :]
         states = [x]
         for block in self.blocks:
+            outputs = self.outputs if block is self.blocks[-1] and not every else None
             if self.checkpointing and torch.is_grad_enabled():
-                x = checkpoint(block, x, visible, use_reentrant=False)
+                x = checkpoint(block, x, visible, outputs, use_reentrant=False)
             else:
-                x = block(x, visible)
+                x = block(x, visible, outputs)
             states = [*states, x] if every else [x]
         return states
 
@@ -166,7 +168,7 @@ class _Positions(nn.Module):
 
 
 class _Block(nn.Module):
-    """Post-norm block."""
+    """Post-norm block; it gives all tokens, or the first `outputs` alone."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -180,8 +182,8 @@ class _Block(nn.Module):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, x: Tensor, visible: Tensor | None) -> Tensor:
-        x = self.norm1(x + self.dropout(self.attn(x, visible)))
+    def forward(self, x: Tensor, visible: Tensor | None, outputs: int | None = None) -> Tensor:
+        x = self.norm1(x[:, :outputs] + self.dropout(self.attn(x, visible, outputs)))
         y = self.mlp["fc2"](F.gelu(self.mlp["fc1"](x)))
         normed: Tensor = self.norm2(x + self.dropout(y))
         return normed
@@ -194,9 +196,9 @@ class _Attention(nn.Module):
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.proj = nn.Linear(config.width, config.width)
 
-    def forward(self, x: Tensor, visible: Tensor | None) -> Tensor:
-        batch, tokens, width = x.shape
+    def forward(self, x: Tensor, visible: Tensor | None, outputs: int | None = None) -> Tensor:
+        batch, tokens, _ = x.shape
         q, k, v = self.qkv(x).view(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
-        mixed: Tensor = self.proj(y.transpose(1, 2).reshape(batch, tokens, width))
+        y = F.scaled_dot_product_attention(q[:, :, :outputs], k, v, attn_mask=visible)
+        mixed: Tensor = self.proj(y.transpose(1, 2).flatten(2))
         return mixed
