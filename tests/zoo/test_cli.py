@@ -164,7 +164,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(zoo.training.Trainer, "_step", interrupted)
         assert main(command) == 130
-    assert "the same command goes on" in said(capsys)[1][-1]
+    assert "run the same command again to go on" in said(capsys)[1][-1]
     assert main(command) == 0
     assert main([*command[:4], str(tmp_path / "b"), *command[5:]]) == 0
     scores = [(tmp_path / name / "scores" / "nf_cdee_tiny.csv").read_bytes() for name in ("a", "b")]
