@@ -29,10 +29,31 @@ def make_table(
     """Scores of one system: per section `train` training clips and `clips` test clips of each (domain, label).
 
     `machines` may give each machine the distance of its anomalies in standard deviations (1 otherwise); machines that are not
-    in `labelled` (all by default) have blind test clips. The noise of a clip is partly shared by all systems.
+    in `labelled` (all by default) have blind test clips. The noise of a clip is partly shared by all systems. Tables are made
+    once; copy a frame before changing it.
     """
     if not isinstance(machines, Mapping):
         machines = dict.fromkeys(machines, 1.0)
+    key = repr((system, machines, year, labelled, sections, clips, train, domains, seed))
+    if key not in _MADE:
+        _MADE[key] = _made(system, machines, year, labelled, sections, clips, train, domains, seed)
+    return _MADE[key]
+
+
+_MADE: dict[str, ScoreTable] = {}
+
+
+def _made(
+    system: str,
+    machines: Mapping[str, float],
+    year: str,
+    labelled: Sequence[str] | None,
+    sections: Sequence[str],
+    clips: int,
+    train: int,
+    domains: bool,
+    seed: int,
+) -> ScoreTable:
     rows: list[dict[str, object]] = []
     for machine, distance in machines.items():
         for section in sections:
