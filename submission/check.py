@@ -9,7 +9,7 @@ from pathlib import Path
 
 from submission.check_csv import Rows, check_agreement, check_decisions, check_scores, read_rows
 from submission.check_meta import check_meta
-from submission.faults import Fault, Report, error, in_order, warning
+from submission.faults import Fault, Findings, error, in_order, warning
 from submission.layout import SystemFiles, check_layout, find_systems
 from submission.package import Package, open_package
 from submission.part_names import guess_year, part_of
@@ -18,7 +18,7 @@ from submission.rules import Part, Rules, rules_of
 Expected = Mapping[Part, Set[str]]  # part -> its test clips
 
 
-def check(path: Path, year: str | None = None, expected: Expected | None = None) -> Report:
+def check(path: Path, year: str | None = None, expected: Expected | None = None) -> Findings:
     """Check the package at `path`.
 
     `year` is guessed when None. `expected` says which clips each part has, from a data folder; without it a known year's
@@ -40,7 +40,7 @@ def check(path: Path, year: str | None = None, expected: Expected | None = None)
             faults += found
             faults += _same("scores", system, scored.setdefault(scores, system))
             faults += _same("abbreviation", system, abbreviations.setdefault(abbreviation, system))
-        return Report(str(path), rules.year, tuple(system.label for system in systems), in_order(faults))
+        return Findings(str(path), rules.year, tuple(system.label for system in systems), in_order(faults), rules.unverified)
 
 
 def _check_system(
@@ -97,47 +97,31 @@ def _complete(
     folder = system.folder
     for part in sorted(wanted - set(scores)):
         name = rules.score_name(part)
-        faults.append(
-            error("part-missing", f"no scores for {part}", f"add {name}; the evaluator skips incomplete systems", folder)
-        )
+        hint = f"add {name}; the evaluator skips incomplete systems"
+        faults.append(error("part-missing", f"no scores for {part}", hint, folder))
     if rules.decision_file:
         for part in sorted(set(scores) - set(decisions)):
             faults.append(error("decision-missing", f"no decisions for {part}", f"add {rules.decision_name(part)}", folder))
-    for part in sorted(set(decisions) - set(scores)):
+    for part in sorted(set(decisions) - set(scores) - wanted):
         faults.append(error("score-missing", f"decisions but no scores for {part}", f"add {rules.score_name(part)}", folder))
     if scores and not official and expected is None and rules.machines:
-        faults.append(
-            warning(
-                "not-evaluation",
-                f"none of the machines is in the evaluation set of {rules.year}",
-                "fine for a rehearsal",
-                folder,
-            )
-        )
+        message = f"none of the machines is in the evaluation set of {rules.year}"
+        faults.append(warning("not-evaluation", message, "fine for a rehearsal", folder))
     for part in sorted(set(scores) - wanted):
         faults.append(error("part-unknown", f"{part} is not in the evaluation set", "leave it out", scores[part].path))
     for part, rows in scores.items():
         if expected is not None and part in expected:
-            missing, extra = sorted(expected[part] - set(rows.values)), sorted(set(rows.values) - expected[part])
-            if missing:
-                rows.add(
-                    "clip-missing",
-                    "error",
-                    f"{len(missing)} test clips have no score, the first is {missing[0]}",
-                    "one row for each test clip",
-                )
-            if extra:
-                rows.add(
-                    "clip-unknown",
-                    "error",
-                    f"{len(extra)} rows are of no test clip, the first is {extra[0]}",
-                    "one row for each test clip",
-                )
+            _compare_clips(rows, expected[part])
         elif part.machine in rules.machines and rules.clips_per_part and len(rows.values) != rules.clips_per_part:
-            rows.add(
-                "clip-count",
-                "warning",
-                f"{len(rows.values)} clips, the evaluation set has {rules.clips_per_part}",
-                "`--data DIR` compares them by name",
-            )
+            message = f"{len(rows.values)} clips, the evaluation set has {rules.clips_per_part}"
+            rows.add("clip-count", "warning", message, "`--data DIR` compares them by name")
     return faults
+
+
+def _compare_clips(rows: Rows, expected: Set[str]) -> None:
+    missing, extra = sorted(expected - set(rows.values)), sorted(set(rows.values) - expected)
+    hint = "one row for each test clip"
+    if missing:
+        rows.add("clip-missing", "error", f"{len(missing)} test clips have no score, the first is {missing[0]}", hint)
+    if extra:
+        rows.add("clip-unknown", "error", f"{len(extra)} rows are of no test clip, the first is {extra[0]}", hint)

@@ -5,7 +5,7 @@ import io
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from submission.faults import Fault, Level
 from submission.package import Package
@@ -22,21 +22,19 @@ class Rows:
     path: str
     values: dict[str, str] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)  # clip -> 1-based line
-    _found: dict[str, tuple[Level, str, str, int | None, int]] = field(default_factory=dict)
+    _first: dict[str, Fault] = field(default_factory=dict)  # of each kind
+    _count: Counter[str] = field(default_factory=Counter)
 
     def add(self, code: str, level: Level, message: str, hint: str, line: int | None = None) -> None:
         """Note a fault; of several of a kind, the first is shown with the number of all."""
-        if code in self._found:
-            *first, count = self._found[code]
-            self._found[code] = (*first, count + 1)  # type: ignore[assignment]
-        else:
-            self._found[code] = (level, message, hint, line, 1)
+        self._first.setdefault(code, Fault(code, level, message, hint, self.path, line))
+        self._count[code] += 1
 
     @property
     def faults(self) -> list[Fault]:
         return [
-            Fault(code, level, message + (f" ({count} lines)" if count > 1 else ""), hint, self.path, line)
-            for code, (level, message, hint, line, count) in self._found.items()
+            replace(fault, message=f"{fault.message} ({self._count[code]} lines)") if self._count[code] > 1 else fault
+            for code, fault in self._first.items()
         ]
 
 
@@ -125,8 +123,11 @@ def check_agreement(scores: Rows, decisions: Rows) -> None:
             "decision-clips", "error", first + (f" ({count} clips)" if count > 1 else ""), "both files list the same clips"
         )
         return
-    pairs = [(float(scores.values[clip]), float(value)) for clip, value in decisions.values.items()
-             if _is_number(value) and _is_number(scores.values[clip])]  # fmt: skip
+    pairs = [
+        (float(scores.values[clip]), float(value))
+        for clip, value in decisions.values.items()
+        if _is_number(value) and _is_number(scores.values[clip])
+    ]
     normal = [score for score, decision in pairs if decision == 0]
     anomalous = [score for score, decision in pairs if decision == 1]
     if not normal or not anomalous:

@@ -14,9 +14,10 @@ import fusion.cli
 import zoo.cli
 from zoo.console import err, out, table, warn
 from zoo.errors import AsdzooError
+from zoo.years import OWN
 
 if TYPE_CHECKING:
-    from submission.faults import Report
+    from submission.faults import Findings
     from submission.write import Decided
 
 app = typer.Typer(
@@ -67,17 +68,15 @@ def evaluate(
             warn(note)
         if one.missing:
             warn(f"{one.label} does not cover {', '.join(map(str, one.missing))}: the organisers would skip it")
-        rates = {tuple(row[:3]): row[3:] for row in detection_rates(one.decisions).to_numpy().tolist()}
+        f1 = detection_rates(one.decisions).set_index(["machine", "section", "domain"])["f1"].to_dict()
         rows = []
         for _, machine, section, *values in found.frame.to_numpy().tolist():
-            f1 = [
-                rates[(machine, section, domain)][2] if (machine, section, domain) in rates else None
-                for domain in ("source", "target")
-            ]
-            shown = [None if value != value else value for value in values]  # NaN: no domains in 2020
-            rows.append((" ".join(filter(None, (machine, section))), *shown, *f1))
+            values = [None if value != value else value for value in values]  # NaN: no domains in 2020
+            values += [f1.get((machine, section, domain)) for domain in ("source", "target")]
+            rows.append((f"{machine} {section}".strip(), *values))
         columns = ["machine", "AUC source", "AUC target", "pAUC", "hmean", "F1 source", "F1 target"]
-        out.print(table(f"{one.label}, rules of {rules.year}; the last row's hmean is the official score", columns, rows))
+        year_said = "" if rules.year == OWN else f", rules of {rules.year}"
+        out.print(table(f"{one.label}{year_said}; the last row's hmean is the official score", columns, rows))
 
 
 @app.command()
@@ -107,13 +106,14 @@ def submit(
     from submission.write import choose, prepare, write
     from zoo.runs import Run
 
-    it = Run(run).require()
-    names = choose(it, ensemble or [])
-    who = read_team(team)
-    package = prepare(it, names, who, method=threshold, percentile=percentile, report=report or who.report, partial=partial)
-    for sentence in package.warnings:
-        warn(sentence)
-    path, found = write(package, out_folder or run / "submission", it.scores(names[0]).year)
+    opened = Run(run).require()
+    with opened.lock():
+        names, who = choose(opened, ensemble or []), read_team(team)
+        report = report or who.report
+        package = prepare(opened, names, who, method=threshold, percentile=percentile, report=report, partial=partial)
+        for sentence in package.warnings:
+            warn(sentence)
+        path, found = write(package, out_folder or run / "submission")
     _print_thresholds(package.decided, percentile)
     out.print(table("Systems", ["label", "scores of"], package.labels.items()))
     _print_faults(found)
@@ -135,15 +135,17 @@ def check(
         from submission.expected import expected_clips
 
         expected, year = expected_clips(data, year)
-    report = find_faults(package, year, expected)
+    findings = find_faults(package, year, expected)
     if as_json:
-        print(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+        print(json.dumps(findings.as_json(), indent=2, ensure_ascii=False))
     else:
-        _print_faults(report)
-        rules = f"rules of {report.year}" if report.year != "own" else "no challenge year recognised (--year names one)"
-        counts = f"{_count(len(report.errors), 'error')}, {_count(len(report.warnings), 'warning')}"
-        out.print(f"{package}: {_count(len(report.systems), 'system')}, {rules}: {counts}")
-    return 1 if report.errors else 0
+        _print_faults(findings)
+        for note in findings.notes:
+            out.print(f"note: {note}")
+        rules = f"rules of {findings.year}" if findings.year != OWN else "no challenge year recognised (--year names one)"
+        counts = f"{_count(len(findings.errors), 'error')}, {_count(len(findings.warnings), 'warning')}"
+        out.print(f"{package}: {_count(len(findings.systems), 'system')}, {rules}: {counts}")
+    return 1 if findings.errors else 0
 
 
 @app.command()
@@ -161,8 +163,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _print_faults(report: "Report") -> None:
-    for fault in report.faults:
+def _print_faults(findings: "Findings") -> None:
+    for fault in findings.faults:
         colour = "red" if fault.level == "error" else "yellow"
         out.print(f"[{colour}]{fault.level}[/{colour}]", end=" ")
         out.print(f"{fault.where + ': ' if fault.where else ''}{fault.message} [{fault.code}]", markup=False)

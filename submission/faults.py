@@ -1,7 +1,7 @@
-"""`Fault`: one thing that is wrong with a package, where, and how to mend it; `Report`: all of them."""
+"""`Fault`: one thing that is wrong with a package, where, and how to mend it; `Findings`: all of them."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Level = Literal["error", "warning"]
@@ -22,10 +22,19 @@ class Fault:
     file: str = ""  # path inside the package; "" for the package as a whole
     line: int | None = None  # 1-based
 
+    def __post_init__(self) -> None:
+        for name in ("message", "hint", "file"):  # they quote what strangers wrote, and end in a terminal
+            object.__setattr__(self, name, _printable(getattr(self, name)))
+
     @property
     def where(self) -> str:
         """`file:line` as far as known."""
         return f"{self.file}:{self.line}" if self.line is not None else self.file
+
+
+def _printable(text: str, longest: int = 300) -> str:
+    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return shown if len(shown) <= longest else f"{shown[:longest]}..."
 
 
 def error(code: str, message: str, hint: str, file: str = "", line: int | None = None) -> Fault:
@@ -39,13 +48,14 @@ def warning(code: str, message: str, hint: str, file: str = "", line: int | None
 
 
 @dataclass(frozen=True)
-class Report:
-    """What `check` found. `year` is the year whose rules were applied."""
+class Findings:
+    """What `check` found in a package."""
 
     package: str
-    year: str
-    systems: tuple[str, ...]
-    faults: tuple[Fault, ...] = field(default=())
+    year: str  # whose rules were applied
+    systems: tuple[str, ...]  # labels
+    faults: tuple[Fault, ...]
+    notes: tuple[str, ...]  # what is not known of the year's rules
 
     @property
     def errors(self) -> tuple[Fault, ...]:
@@ -63,6 +73,7 @@ class Report:
             "systems": list(self.systems),
             "errors": len(self.errors),
             "warnings": len(self.warnings),
+            "notes": list(self.notes),
             "faults": [asdict(fault) for fault in self.faults],
         }
 

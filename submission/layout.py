@@ -56,7 +56,8 @@ def check_layout(package: Package, systems: list[SystemFiles]) -> list[Fault]:
                 f"a package holds {TASK}/LABEL/LABEL.meta.yaml and its CSV files; `asdzoo submit` writes one",
             )
         ]
-    root = f"{TASK}/" if package.path.name != TASK else ""  # the folder task2 itself was named
+    named = package.path.is_dir() and package.path.resolve().name == TASK  # the folder task2 itself was given
+    root = "" if named else f"{TASK}/"
     faults = []
     for system in systems:
         faults += _place(system, root)
@@ -75,7 +76,7 @@ def check_layout(package: Package, systems: list[SystemFiles]) -> list[Fault]:
         faults.append(
             warning("index-gap", f"indices {', '.join(map(str, indices))} do not count from 1", "number the systems 1, 2, 3, 4")
         )
-    return faults + _reports(package) + _strays(package, systems, root)
+    return faults + _reports(package) + _strays(package, systems)
 
 
 def _place(system: SystemFiles, root: str) -> list[Fault]:
@@ -89,10 +90,8 @@ def _place(system: SystemFiles, root: str) -> list[Fault]:
         ]
     faults = []
     if problem := label_problem(system.label):
-        faults.append(
-            error("label", problem, f"name the folder {TASK}/LASTNAME_INSTITUTE_{TASK}_1, with the last name of the "
-                  "corresponding author and an abbreviation without `_`", system.folder)
-        )  # fmt: skip
+        hint = f"name the folder {TASK}/LASTNAME_INSTITUTE_{TASK}_1, with an abbreviation of the institute without `_`"
+        faults.append(error("label", problem, hint, system.folder))
     expected = f"{root}{system.label}"
     if system.folder != expected:
         above = system.folder.rpartition("/")[0]
@@ -140,7 +139,7 @@ def _head(package: Package, path: str) -> bytes:
         return b""
 
 
-def _strays(package: Package, systems: list[SystemFiles], root: str) -> list[Fault]:
+def _strays(package: Package, systems: list[SystemFiles]) -> list[Fault]:
     known = {path for system in systems for path in (*system.metas, *system.scores, *system.decisions)}
     return [
         warning("stray-file", "belongs to no part of a package", "leave it out", path)

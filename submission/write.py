@@ -1,14 +1,14 @@
 """From the score tables of a run to the files of a submission package."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from submission.check import Expected, check
 from submission.describe import describe
-from submission.faults import Report
+from submission.faults import Findings
 from submission.meta import label_of
 from submission.pack import pack
 from submission.results import development_results
@@ -46,8 +46,9 @@ class Submission:
     files: dict[str, bytes]  # path inside the zip -> content
     labels: dict[str, str]  # label -> ensemble
     decided: tuple[Decided, ...]
-    expected: Expected
-    warnings: tuple[str, ...] = field(default=())
+    year: str
+    expected: Expected  # the clips of each part
+    warnings: tuple[str, ...]
 
 
 def choose(run: Run, names: Sequence[str]) -> list[str]:
@@ -126,15 +127,15 @@ def prepare(
     if report is not None:
         files[f"{TASK}/{stem}.technical_report.pdf"] = _pdf(report)
     expected = {part: frozenset(test["clip"]) for part, test in next(iter(parts.values())).items()}
-    return Submission(stem, files, labels, tuple(decided), expected, tuple(warnings))
+    return Submission(stem, files, labels, tuple(decided), rules.year, expected, tuple(warnings))
 
 
-def write(submission: Submission, folder: Path, year: str) -> tuple[Path, Report]:
+def write(submission: Submission, folder: Path) -> tuple[Path, Findings]:
     """Write the zip into `folder`, checked before it appears there. Raises: AsdzooError when the check finds an error."""
     path = folder / f"{submission.name}.zip"
     with whole_file(path) as aside:
         pack(submission.files, aside)
-        report = check(aside, year, submission.expected)
+        report = check(aside, submission.year, submission.expected)
         if report.errors:
             first = report.errors[0]
             more = f" (and {len(report.errors) - 1} more)" if len(report.errors) > 1 else ""
@@ -174,19 +175,22 @@ def _submitted(
                 f"{name} has no test scores for {missing[0]}, which {other} has",
                 f"run `asdzoo score` and `asdzoo fuse --ensemble {name}` again",
             )
-    if set(rules.machines) & {part.machine for part in wanted}:
-        absent = [part for part in rules.parts() if part not in wanted]
-        if absent:
-            sentence = (
-                f"the evaluation set of {rules.year} also has {', '.join(map(str, absent))}, but the run has no scores for it"
-            )
-            if not partial:
-                raise AsdzooError(
-                    sentence,
-                    "the evaluator skips incomplete systems: add the recordings, `asdzoo score`, `asdzoo fuse` (or --partial)",
-                )
-            warnings.append(f"{sentence}: the organisers would skip these systems")
+    absent = _absent(wanted, rules)
+    if absent and not partial:
+        raise AsdzooError(
+            absent, "the evaluator skips incomplete systems: add the recordings, `asdzoo score`, `asdzoo fuse` (or --partial)"
+        )
+    if absent:
+        warnings.append(f"{absent}: the organisers would skip these systems")
     return {name: {part: found[name][part] for part in wanted} for name in found}, warnings
+
+
+def _absent(parts: Sequence[Part], rules: Rules) -> str:
+    """What the year's evaluation set has beyond `parts`, as a sentence; "" when nothing, or when no part is of that set."""
+    absent = [part for part in rules.parts() if part not in parts]
+    if not absent or not set(rules.machines) & {part.machine for part in parts}:
+        return ""
+    return f"the evaluation set of {rules.year} also has {', '.join(map(str, absent))}, but the run has no scores for it"
 
 
 def _train(table: ScoreTable, part: Part, name: str) -> pd.DataFrame:
@@ -206,7 +210,6 @@ def _decide(
     label: str, name: str, part: Part, test: pd.DataFrame, train: pd.DataFrame, method: Method, percentile: float
 ) -> tuple[Threshold, Decided]:
     threshold = fit_threshold(train["score"].to_numpy(), method, percentile)
-
     normal = (train, train[train["domain"] == "source"], train[train["domain"] == "target"])
     rates = tuple(threshold.false_positive_rate(rows["score"].to_numpy()) if len(rows) else None for rows in normal)
     anomalous = float(threshold.decide(test["score"].to_numpy()).mean())

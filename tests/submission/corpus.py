@@ -117,7 +117,7 @@ IN_THE_DECISIONS: dict[str, tuple[Break, str, str]] = {
 }
 
 NAMES_OF_FILES: dict[str, tuple[Break, str, str]] = {
-    "no scores of a machine": (without(SCORES), "part-missing score-missing", SYSTEM),
+    "no scores of a machine": (without(SCORES), "part-missing", SYSTEM),
     "no decisions of a machine": (without(DECISIONS), "decision-missing", SYSTEM),
     "no machine at all": (without(SCORES, DECISIONS), "part-missing", SYSTEM),
     "no _test": (moved(SCORES, SCORES.replace("_test", "")), "file-name", SCORES.replace("_test", "")),
@@ -126,12 +126,13 @@ NAMES_OF_FILES: dict[str, tuple[Break, str, str]] = {
         moved(SCORES, SCORES.replace("Scanner", "scanner")), "file-name", SCORES.replace("Scanner", "scanner"),
     ),
     "no machine in the name": (
-        moved(SCORES, f"{SYSTEM}/anomaly_score_all.csv"), "file-name part-missing score-missing", SYSTEM,
+        moved(SCORES, f"{SYSTEM}/anomaly_score_all.csv"), "file-name part-missing", SYSTEM,
     ),
     "development machine": (
         together(*(copied(path, path.replace("Scanner", "ToyCar")) for path in (SCORES, DECISIONS))),
         "part-unknown", SCORES.replace("Scanner", "ToyCar"),
     ),
+    "decisions of a development machine": (copied(DECISIONS, DECISIONS.replace("Scanner", "ToyCar")), "score-missing", SYSTEM),
     "two files of one machine": (
         copied(SCORES, SCORES.replace("_test", "")), "file-name part-twice", SCORES.replace("_test", ""),
     ),

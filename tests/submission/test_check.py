@@ -7,7 +7,7 @@ import pytest
 
 from submission.check import check
 from submission.cli import main
-from submission.rules import Part
+from submission.rules import Part, rules_of
 from submission.team import read_team
 from submission.write import prepare
 from tests.submission.conftest import make_run_in
@@ -62,7 +62,7 @@ def test_the_corpus_has_forty_kinds_of_fault() -> None:
     assert len(CORPUS) >= 100
 
 
-def test_a_folder_is_checked_like_its_zip(good: Files, tmp_path: Path) -> None:
+def test_a_folder_is_checked_like_its_zip(good: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = dict(good)
     together(line(SCORES, 3, "{clip},nan"), moved(META, META.replace(".yaml", ".yml")))(files)
     for name, data in files.items():
@@ -71,7 +71,8 @@ def test_a_folder_is_checked_like_its_zip(good: Files, tmp_path: Path) -> None:
         path.write_bytes(data)
     zipped = check(write_zip(files, tmp_path / "p.zip"))
     assert check(tmp_path / "package").faults == zipped.faults
-    of_task2 = check(tmp_path / "package" / "task2").faults
+    monkeypatch.chdir(tmp_path / "package" / "task2")
+    of_task2 = check(Path()).faults
     assert [(fault.code, f"task2/{fault.where}") for fault in of_task2] == [
         (fault.code, fault.where) for fault in zipped.faults
     ]
@@ -139,6 +140,7 @@ def test_command(good: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["check", str(write_zip(files, path)), "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     assert report["errors"] == 2
+    assert report["notes"] == list(rules_of("2024").unverified)
     assert report["faults"][0].keys() == {"code", "level", "message", "hint", "file", "line"}
 
 

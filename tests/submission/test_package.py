@@ -143,6 +143,23 @@ def test_too_many_files_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert [fault.code for fault in package.faults] == ["too-many-files"]
 
 
+def test_too_many_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("submission.package.MOST_ENTRIES", 20)
+    for number in range(30):
+        (tmp_path / str(number)).mkdir()
+    with open_package(tmp_path) as package:
+        assert [fault.code for fault in package.faults] == ["too-many-files"]
+
+
+def test_what_strangers_wrote_does_not_reach_the_terminal_raw(tmp_path: Path) -> None:
+    row = f"\x1b]0;gotcha\x07\x9b2J{'x' * 5000}.wav,high\n"
+    findings = check(zipped(tmp_path / "p.zip", (META, b"\x1b: [\n"), (SCORES, row.encode())))
+    assert "score-number" in {fault.code for fault in findings.faults}
+    for fault in findings.faults:
+        assert (fault.message + fault.hint + fault.file).isprintable()
+        assert len(fault.message) < 400
+
+
 def test_what_no_tool_of_the_organisers_could_read(tmp_path: Path) -> None:
     assert "compression" in codes(zipped(tmp_path / "a.zip", (META, b"x"), method=zipfile.ZIP_LZMA))
     locked = zipped(tmp_path / "b.zip", (META, b"x"))

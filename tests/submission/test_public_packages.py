@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from submission.check import check
-from submission.faults import Report
+from submission.faults import Findings
 from submission.rules import Part, rules_of
 from submission.team import read_team
 from submission.write import prepare
@@ -19,11 +19,11 @@ def package_of(year: str, folder: Path) -> Files:
     return prepare(run, ["both"], read_team(folder / "team.yaml")).files
 
 
-def found(files: Files, tmp_path: Path) -> Report:
+def found(files: Files, tmp_path: Path) -> Findings:
     return check(write_zip(files, tmp_path / "p.zip"))
 
 
-def codes(report: Report) -> dict[str, int]:
+def codes(report: Findings) -> dict[str, int]:
     """Code -> how many files have it."""
     return {code: sum(fault.code == code for fault in report.faults) for code in {fault.code for fault in report.faults}}
 

@@ -333,3 +333,9 @@ def test_words_for_a_system_that_is_not_submitted(make_run: MakeRun, tmp_path: P
     message, hint = error_of(capsys)
     assert "has words for 'c', which is no score table of the run" in message
     assert "a, b" in hint
+
+
+def test_a_run_that_another_command_writes_to(make_run: MakeRun, tmp_path: Path, capsys: Capture) -> None:
+    with make_run("2023").lock():
+        assert submit(tmp_path) == 2
+    assert "another asdzoo command is writing" in error_of(capsys)[0]
