@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -110,7 +111,7 @@ class Page:
         judged = {(one.name, place): one.judged(place) for one in facts.scored for place in facts.places}
         names, correlations = report_systems.agreement(facts)
         maps = report_maps.maps(facts, progress)
-        self._content = {
+        self._content: dict[str, Any] = {
             "facts": facts,
             "marks": [(mark, MARKS.get(mark, "")) for mark in facts.run.marks()],
             "several_sections": len({place.section for place in facts.places}) > 1,

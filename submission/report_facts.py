@@ -1,0 +1,202 @@
+"""What a run says of itself, gathered once for its report: scores, metrics, thresholds, ensembles, recordings, training."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from fusion.ensemble import Ensemble, ensemble_path, read_ensemble
+from fusion.evaluation import Evaluation, evaluate, less_than_best
+from fusion.intervals import Difference, Interval, official_interval, strata, without_each
+from fusion.metrics import Floats
+from fusion.official import Section, find_sections, mean_of, section_values
+from submission.threshold import Threshold, fit_threshold
+from zoo.clips import Clip, find_clips
+from zoo.embeddings import Embeddings
+from zoo.errors import AsdzooError, unknown_name
+from zoo.runs import Run
+from zoo.scores import ScoreTable
+
+Z95 = 1.959963984540054  # 97.5th percentile of the normal distribution
+
+
+class Place(NamedTuple):
+    """A machine's section: what is judged, thresholded and listened to on its own."""
+
+    machine: str
+    section: str
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of one system or ensemble."""
+
+    name: str
+    number: int  # its colour
+    table: ScoreTable
+    evaluation: Evaluation
+    sections: Mapping[Place, Section]  # the labelled ones
+    less: Difference | None  # than the best one
+    ensemble: Ensemble | None
+
+    def rows(self, place: Place) -> pd.DataFrame:
+        frame = self.table.frame
+        return frame[(frame["machine"] == place.machine) & (frame["section"] == place.section)]
+
+    def threshold(self, place: Place) -> Threshold | None:
+        """On calibrated training scores, both domains together, as `asdzoo submit` puts it; None without training scores."""
+        rows = self.rows(place)
+        train = rows.loc[(rows["split"] == "train") & (rows["label"] != "anomaly"), "calibrated"].to_numpy()
+        return fit_threshold(train) if len(train) else None
+
+    def judged(self, place: Place) -> "Judged | None":
+        """Its metrics on a labelled place."""
+        section = self.sections.get(place)
+        if section is None:
+            return None
+        year, scores = self.table.year, self.table.frame["score"].to_numpy()
+        values = section_values(scores[section.rows], section, year)
+        halves = _half_widths(scores[section.rows], section, year)
+        return Judged(values, float(mean_of(values, year)), halves, official_interval(scores, [section], year))
+
+
+class Judged(NamedTuple):
+    """`fusion.official.section_values` of a place, half their 95 % intervals, and the interval of their mean."""
+
+    values: Floats
+    mean: float  # what they bring into the official score
+    halves: Floats | None  # None where some kind of clip occurs once only
+    interval: Interval | None
+
+
+def _half_widths(scores: Floats, section: Section, year: str) -> Floats | None:
+    """Half of the 95 % jackknife interval of each number of a section: the variance adds up over strata, as in `intervals`."""
+    changed = without_each(scores, section, year)
+    if changed is None:
+        return None
+    variance = np.zeros(changed.shape[1])
+    for stratum in strata(section):
+        own = changed[stratum]
+        variance += (len(own) - 1) / len(own) * ((own - own.mean(axis=0)) ** 2).sum(axis=0)
+    return np.asarray(Z95 * np.sqrt(variance))
+
+
+class Training(NamedTuple):
+    """The validations of one task."""
+
+    system: str
+    group: str
+    columns: Mapping[str, Floats]  # step, and what was measured
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything a report is drawn from."""
+
+    run: Run
+    info: Mapping[str, Any]
+    scored: Sequence[Scored]  # ensembles, then systems
+    places: Sequence[Place]
+    recordings: Mapping[tuple[str, str, str, str], Clip]  # by machine, section, split, file name
+    trainings: Sequence[Training]
+    notes: Sequence[str]
+
+    @property
+    def year(self) -> str:
+        return self.scored[0].table.year
+
+    @property
+    def labelled(self) -> bool:
+        return any(scored.sections for scored in self.scored)
+
+    @property
+    def listened(self) -> Scored:
+        """Whose mistakes are played: the best of the ensembles, or of the systems where there is none."""
+        ensembles = [scored for scored in self.scored if scored.ensemble is not None]
+        return max(ensembles or self.scored, key=lambda scored: scored.evaluation.score or 0.0)
+
+    def embeddings(self, system: str, machine: str) -> Embeddings | None:
+        """Those of a system's clips of a machine, None where there are none."""
+        paths = sorted((self.run.system_folder(system)).glob("*/embeddings/*.safetensors"))
+        return next((Embeddings.read(path) for path in paths if path.stem == machine), None)
+
+
+def gather(run: Run, names: Sequence[str] = ()) -> Facts:
+    """Read a run; `names` are the systems and ensembles to show, all by default.
+
+    Raises: AsdzooError for what is no run, a run without score tables, an unknown name, or a damaged file.
+    """
+    run.require()
+    known = run.score_names()
+    if not known:
+        raise AsdzooError(f"{run.folder} holds no scores", f"run `asdzoo train-all --run {run.folder}` first")
+    for name in names:
+        if name not in known:
+            raise unknown_name("system or ensemble", name, known)
+    ensembles = {
+        name: read_ensemble(ensemble_path(run.folder, name)) for name in known if ensemble_path(run.folder, name).exists()
+    }
+    shown = [name for name in known if not names or name in names]
+    shown.sort(key=lambda name: (name not in ensembles, name))
+    tables = {name: _own(run.scores(name), name) for name in shown}
+    if len({table.year for table in tables.values()}) > 1:
+        raise AsdzooError(f"the score tables of {run.folder} are of several years", "choose with --system")
+    evaluations = {name: evaluate(table, name) for name, table in tables.items()}
+    judged = {name: tables[name] for name, evaluation in evaluations.items() if evaluation.score is not None}
+    less = less_than_best(judged) if judged else {}
+    scored = [
+        Scored(name, number, table, evaluations[name], _sections(table), less.get(name), ensembles.get(name))
+        for number, (name, table) in enumerate(tables.items())
+    ]
+    frames = [table.frame[["machine", "section"]] for table in tables.values()]
+    places = [Place(*map(str, key)) for key in sorted(set(pd.concat(frames).itertuples(index=False, name=None)))]
+    recordings, notes = _recordings(run)
+    notes += [note for evaluation in evaluations.values() for note in evaluation.notes]
+    return Facts(run, run.info(), scored, places, recordings, _trainings(run, shown), list(dict.fromkeys(notes)))
+
+
+def _own(table: ScoreTable, name: str) -> ScoreTable:
+    own = ScoreTable(table.frame[table.frame["system"] == name])
+    if not len(own.frame):
+        raise AsdzooError(f"the score table of {name} holds no row of {name}", f"run `asdzoo train-all --systems {name}` again")
+    return own
+
+
+def _sections(table: ScoreTable) -> dict[Place, Section]:
+    sections, _ = find_sections(table.frame, table.year)
+    return {Place(section.machine, section.section): section for section in sections}
+
+
+def _recordings(run: Run) -> tuple[dict[tuple[str, str, str, str], Clip], list[str]]:
+    """Where the recordings lie and what their names say: from embeddings, or else from the data folder."""
+    clips: list[Clip] = []
+    for path in sorted((run.folder / "systems").glob("*/*/embeddings/*.safetensors")):
+        clips += Embeddings.read(path).clips
+    notes = []
+    if not clips:
+        try:
+            clips = find_clips(Path(str(run.info().get("data", ""))), run.info().get("year"))
+        except AsdzooError as problem:
+            notes = [f"no recording is shown or played: {problem.message}"]
+    return {(clip.machine, clip.section, clip.split, clip.name): clip for clip in clips}, notes
+
+
+def _trainings(run: Run, names: Sequence[str]) -> list[Training]:
+    found = []
+    for path in sorted((run.folder / "systems").glob("*/*/training.csv")):
+        system, group = path.parts[-3], path.parts[-2].rpartition("-")[0]
+        if system not in names:
+            continue
+        try:
+            with path.open(newline="") as file:
+                rows = list(csv.DictReader(file))
+            columns = {name: np.array([float(row[name] or "nan") for row in rows]) for name in (rows[0] if rows else ())}
+        except (ValueError, TypeError, UnicodeDecodeError) as problem:
+            raise AsdzooError(f"{path} is damaged: {problem}", "run `asdzoo train-all` again") from problem
+        if "step" in columns:
+            found.append(Training(system, group, columns))
+    return found
