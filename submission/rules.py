@@ -59,9 +59,7 @@ class Rules:
     domains: tuple[str, ...] = ()  # domains with files of their own
     clip_form: str = "section_{section}_0000.wav"  # what a blind clip is called
     clips_per_part: int | None = 200  # None where it differs between machines
-    sections_of: dict[str, tuple[str, ...]] = field(
-        default_factory=dict
-    )  # machine -> its evaluation sections, where they differ
+    sections_of: dict[str, tuple[str, ...]] = field(default_factory=dict)  # evaluation sections of a machine, where they differ
     description: tuple[str, ...] = DESCRIPTION
     results: tuple[str, ...] = ("auc_source", "auc_target", "pauc")  # keys of each machine, per cent
     unverified: tuple[str, ...] = ()

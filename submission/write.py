@@ -159,14 +159,7 @@ def _submitted(
         raise AsdzooError(
             "the run has no scores of test clips", "put the evaluation recordings into the data folder and run `asdzoo score`"
         )
-    warnings = []
-    if any(blind.values()):
-        wanted = sorted(part for part in blind if blind[part])
-    else:
-        wanted = sorted(blind)
-        warnings.append(
-            "no machine has blind test clips: this is a rehearsal on development machines, which the challenge would not take"
-        )
+    wanted, warnings = _wanted(blind, rules)
     for name in found:
         missing = [part for part in wanted if part not in found[name]]
         if missing:
@@ -183,6 +176,17 @@ def _submitted(
     if absent:
         warnings.append(f"{absent}: the organisers would skip these systems")
     return {name: {part: found[name][part] for part in wanted} for name in found}, warnings
+
+
+def _wanted(blind: Mapping[Part, bool], rules: Rules) -> tuple[list[Part], list[str]]:
+    """The parts to submit, of all that have test clips, and what the user should know of the choice."""
+    if parts := sorted(part for part in blind if blind[part]):
+        return parts, []
+    if parts := sorted(set(blind) & set(rules.parts())):
+        return parts, ["no test clip is blind: the evaluation set goes in with the true names of its clips"]
+    return sorted(blind), [
+        "no machine has blind test clips: this is a rehearsal on development machines, which the challenge would not take"
+    ]
 
 
 def _absent(parts: Sequence[Part], rules: Rules) -> str:

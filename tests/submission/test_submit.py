@@ -196,6 +196,14 @@ def test_development_machines_are_a_rehearsal(make_run: MakeRun, tmp_path: Path,
     assert main(["check", str(package(tmp_path))]) == 0
 
 
+def test_true_names_of_the_evaluation_set(make_run: MakeRun, tmp_path: Path, capsys: Capture) -> None:
+    make_run("2023", parts=[*rules_of("2023").parts(), Part("fan", "00")], blind=False)
+    assert submit(tmp_path) == 0
+    assert "true names" in capsys.readouterr().err
+    assert not [name for name in contents(tmp_path) if "_fan_" in name]
+    assert check(package(tmp_path)).errors == ()
+
+
 def test_recordings_of_ones_own(make_run: MakeRun, tmp_path: Path) -> None:
     make_run("own", parts=[Part("MyPump", "00")])
     assert submit(tmp_path) == 0
