@@ -13,7 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fusion.intervals import Difference, Interval, differences, official_interval
+from fusion.intervals import (
+    Difference,
+    Interval,
+    differences,
+    jackknife,
+    official_interval,
+    organisers_half_width,
+    without_each,
+)
 from fusion.metrics import Floats, harmonic_mean
 from fusion.official import Section, find_sections, mean_of, official_score, section_values
 from zoo.scores import ScoreTable
@@ -27,13 +35,19 @@ class Evaluation:
 
     system: str
     frame: pd.DataFrame  # COLUMNS; the last row is machine "all"; no rows when nothing could be scored
-    interval: Interval | None  # 95 %, of the official score
+    intervals: list[Interval | None]  # 95 %, of each row's hmean; None where some kind of clip occurs once
+    organisers: float | None  # half width of the 95 % interval as the organisers print it; None with one clip of a kind
     notes: list[str]  # a sentence for each section that was not scored
 
     @property
     def score(self) -> float | None:
         """The official score, or None when no section has the labels for it."""
         return float(self.frame["hmean"].iloc[-1]) if len(self.frame) else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """95 % interval of the official score."""
+        return self.intervals[-1] if self.intervals else None
 
 
 def evaluate(table: ScoreTable, system: str) -> Evaluation:
@@ -44,15 +58,29 @@ def evaluate(table: ScoreTable, system: str) -> Evaluation:
     frame = table.frame[table.frame["system"] == system]
     sections, notes = find_sections(frame, table.year)
     if not sections:
-        return Evaluation(system, pd.DataFrame(columns=COLUMNS), None, notes)
+        return Evaluation(system, pd.DataFrame(columns=COLUMNS), [], None, notes)
     values = [section_values(_scores(frame, section), section, table.year) for section in sections]
     rows = [
         [system, section.machine, section.section, *_shown(value), float(mean_of(value, table.year))]
         for section, value in zip(sections, values, strict=True)
     ]
-    interval = official_interval(frame["score"].to_numpy(), sections, table.year)
+    intervals = [
+        _interval(_scores(frame, section), section, value, table.year) for section, value in zip(sections, values, strict=True)
+    ]
+    overall = official_interval(frame["score"].to_numpy(), sections, table.year)
     rows.append([system, "all", "", *_overall(rows), official(values, sections, table.year)])
-    return Evaluation(system, pd.DataFrame(rows, columns=COLUMNS), interval, notes)
+    return Evaluation(system, pd.DataFrame(rows, columns=COLUMNS), [*intervals, overall], _organisers(frame, sections), notes)
+
+
+def _interval(scores: Floats, section: Section, values: Floats, year: str) -> Interval | None:
+    without = without_each(scores, section, year)
+    return None if without is None else jackknife(float(mean_of(values, year)), mean_of(without, year))
+
+
+def _organisers(frame: pd.DataFrame, sections: Sequence[Section]) -> float | None:
+    anomalous = np.concatenate([section.anomalous for section in sections])
+    pooled = np.concatenate([_scores(frame, section) for section in sections])
+    return organisers_half_width(pooled, anomalous) if min(anomalous.sum(), (~anomalous).sum()) > 1 else None
 
 
 def official(values: Sequence[Floats], sections: Sequence[Section], year: str) -> float:

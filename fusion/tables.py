@@ -7,7 +7,7 @@ from rich.table import Table
 
 from fusion.ensemble import Ensemble
 from fusion.evaluation import Evaluation
-from fusion.intervals import Difference
+from fusion.intervals import Difference, Interval
 from zoo.console import table
 
 
@@ -15,28 +15,34 @@ def by_machine(evaluations: Sequence[Evaluation]) -> Table:
     """AUC source, AUC target, pAUC and hmean of each system on each section."""
     rows = []
     for evaluation in evaluations:
-        for system, machine, section, *values in evaluation.frame.to_numpy().tolist():
+        for row, interval in zip(evaluation.frame.to_numpy().tolist(), evaluation.intervals, strict=True):
+            system, machine, section, *values = row
             where = machine if section in ("", "00") else f"{machine} {section}"
-            rows.append([system, where, *(None if math.isnan(value) else value for value in values)])
-    return table("By machine", ["system", "machine", "AUC source", "AUC target", "pAUC", "hmean"], rows)
+            rows.append([system, where, *(None if math.isnan(value) else value for value in values), _span(interval)])
+    return table("By machine", ["system", "machine", "AUC source", "AUC target", "pAUC", "hmean", "95 % interval"], rows)
+
+
+def _span(interval: Interval | None) -> str | None:
+    return f"{interval.low:.4f} .. {interval.high:.4f}" if interval else None
 
 
 def official_scores(evaluations: Sequence[Evaluation], compared: Mapping[str, Difference | None]) -> Table:
     """Official scores, best first, each with its interval and its distance to the best."""
     rows = []
     for evaluation in sorted(evaluations, key=lambda evaluation: -(evaluation.score or 0)):
-        interval, difference = evaluation.interval, compared.get(evaluation.system)
+        difference = compared.get(evaluation.system)
         rows.append(
             [
                 evaluation.system,
                 evaluation.score,
-                f"{interval.low:.4f} .. {interval.high:.4f}" if interval else None,
+                _span(evaluation.interval),
+                f"{evaluation.organisers:.6f}" if evaluation.organisers is not None else None,
                 f"{difference.value:+.4f} ({difference.interval.low:+.4f} .. {difference.interval.high:+.4f})"
                 if difference and difference.value
                 else None,
             ]
         )
-    return table("Official score", ["system", "score", "95 % interval", "less the best (95 % interval)"], rows)
+    return table("Official score", ["system", "score", "95 % interval", "organisers' ±", "less the best (95 % interval)"], rows)
 
 
 def weights(name: str, ensemble: Ensemble, systems: Sequence[str]) -> Table:

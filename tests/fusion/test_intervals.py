@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn.metrics import roc_auc_score
 
 from fusion.intervals import (
     auc_without_each,
     differences,
     jackknife,
     official_interval,
-    organisers_interval,
+    organisers_half_width,
     pauc_without_each,
     strata,
     without_each,
@@ -71,13 +72,21 @@ def test_jackknife_of_a_mean_is_the_student_interval() -> None:
     assert interval.half == pytest.approx(2.0930240544 * values.std(ddof=1) / 20**0.5)
 
 
-def test_organisers_interval_is_the_mean_of_two_half_widths() -> None:
+def test_organisers_half_width_is_theirs_and_too_narrow_by_the_number_of_clips() -> None:
     random = np.random.default_rng(0)
     anomalous = np.arange(60) % 2 == 1
     scores = random.normal(size=60) + anomalous
-    of_auc = jackknife(float(auc(scores, anomalous)), auc_without_each(scores, anomalous)).half
-    of_pauc = jackknife(float(pauc(scores, anomalous)), pauc_without_each(scores, anomalous)).half
-    assert organisers_interval(scores, anomalous) == pytest.approx((of_auc + of_pauc) / 2)
+    widths, right = [], []
+    for limit in (None, 0.1):
+        without = []
+        for index in range(60):
+            keep = np.delete(np.arange(60), index)
+            without.append(roc_auc_score(anomalous[keep], scores[keep], max_fpr=limit))
+        variance = sum((value - np.mean(without)) ** 2 for value in without) / (60 * 59)
+        widths.append(2.0009953780882688 * variance**0.5)  # Student's t, 59 degrees of freedom
+        right.append(jackknife(roc_auc_score(anomalous, scores, max_fpr=limit), np.array(without)).half)
+    assert organisers_half_width(scores, anomalous) == pytest.approx(np.mean(widths))
+    assert organisers_half_width(scores, anomalous) * 59 == pytest.approx(np.mean(right))
 
 
 def simulated(random: np.random.Generator, separation: float = 1.0) -> tuple[np.ndarray, list[Section]]:
