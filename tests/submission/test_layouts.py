@@ -36,9 +36,9 @@ def write_tree(root: Path, year: str) -> None:
         for folder, names in clip_names(year, part).items():
             trees[root / "eval_data" / "raw" / part.machine] += [(folder, name) for name in names]
     section = YEARS[year].development_sections[0]
-    labelled = (
-        "{label}_id_00_{index:08d}.wav" if year == "2020" else f"section_{section}_{{domain}}_test_{{label}}_{{index:04d}}.wav"
-    )
+    labelled = f"section_{section}_{{domain}}_test_{{label}}_{{index:04d}}.wav"
+    if year == "2020":
+        labelled = f"{{label}}_id_{section}_{{index:08d}}.wav"
     machine = root / "dev_data" / "raw" / "fan"
     folder = "test" if year != "2021" else "source_test"
     trees[machine] = [
@@ -68,7 +68,7 @@ def test_a_tree_of_every_year_goes_through(year: str, tmp_path: Path, capsys: py
     capsys.readouterr()
     package = run.folder / "submission" / "Jiang_THUEE_task2.zip"
     assert main(["check", str(package), "--data", str(data)]) == 0
-    assert f"rules of {year}: 0 errors, 1 warning" in capsys.readouterr().out  # no report
+    assert f"rules of {year}: 0 errors" in capsys.readouterr().out
     blind = next(path for path in sorted(data.rglob("*test/*.wav")) if "eval_data" in str(path))
     blind.rename(blind.with_name(blind.name.replace("1.wav", "7.wav").replace("0.wav", "7.wav")))
     assert main(["check", str(package), "--data", str(data)]) == 1
