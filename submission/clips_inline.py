@@ -18,7 +18,7 @@ from zoo.wavs import FULL_SCALE, read_wav
 
 Pixels = npt.NDArray[np.uint8]
 _MELS, _SECONDS, _COLUMNS = 96, 0.064, 320
-_RANGE = 80.0  # dB below the loudest
+_LEAST = 20.0  # dB from dark to bright: silence is not stretched into a pattern
 # A dark-to-light map whose lightness grows evenly: black, violet, red, orange, light yellow.
 _ANCHORS = ((2, 2, 12), (52, 14, 92), (130, 32, 110), (205, 62, 84), (246, 128, 56), (252, 200, 90), (255, 252, 210))
 
@@ -62,13 +62,14 @@ def _url(kind: str, data: bytes) -> str:
 
 
 def log_mel(samples: npt.NDArray[np.int16], rate: int) -> Pixels:
-    """Levels of a picture (mels, columns), the highest frequency first: 255 is the loudest, 0 is 80 dB or more below it."""
+    """Pixels (mels, columns), highest frequency first: 0 is the 2nd percentile of the levels, 255 the loudest."""
     wave = torch.from_numpy(samples.astype(np.float32) / FULL_SCALE)
     window = round(_SECONDS * rate)
     hop = max(window // 4, (len(samples) - window) // _COLUMNS)
     with torch.inference_mode():
         decibels = LogMel(window, hop, _MELS, rate)(wave[None])[0].numpy() * (10 / np.log(10))
-    levels = (decibels - decibels.max()) / _RANGE + 1
+    darkest, loudest = float(np.percentile(decibels, 2)), float(decibels.max())
+    levels = (decibels - darkest) / max(loudest - darkest, _LEAST)
     return np.ascontiguousarray((np.clip(levels, 0, 1) * 255).round().astype(np.uint8).T[::-1])
 
 

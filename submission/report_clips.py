@@ -53,7 +53,7 @@ def _of_place(facts: Facts, one: Scored, place: Place) -> list[Shelf]:
     test = rows[rows["split"] == "test"].sort_values(["calibrated", "clip"], ascending=[False, True], kind="stable")
     test = test.assign(rank=range(1, len(test) + 1))
     shelves = [("Most anomalous", "the highest scores of all test clips", test)]
-    threshold = one.threshold(place)
+    threshold = one.thresholds.get(place)
     if threshold is not None and (test["label"] != "").any():
         above = test["calibrated"] > threshold.value
         misses = test[(test["label"] == "anomaly") & ~above].iloc[::-1]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fusion.ensemble import Ensemble, ensemble_path, read_ensemble
 from fusion.evaluation import Evaluation, evaluate, less_than_best
-from fusion.intervals import Difference, Interval, official_interval, strata, without_each
+from fusion.intervals import Difference, Interval, jackknife, without_each
 from fusion.metrics import Floats
 from fusion.official import Section, find_sections, mean_of, section_values
 from submission.threshold import Threshold, fit_threshold
@@ -20,8 +20,6 @@ from zoo.embeddings import Embeddings
 from zoo.errors import AsdzooError, unknown_name
 from zoo.runs import Run
 from zoo.scores import ScoreTable
-
-Z95 = 1.959963984540054  # 97.5th percentile of the normal distribution
 
 
 class Place(NamedTuple):
@@ -39,50 +37,39 @@ class Scored:
     number: int  # its colour
     table: ScoreTable
     evaluation: Evaluation
+    parts: Mapping[Place, pd.DataFrame]
+    thresholds: Mapping[Place, Threshold]  # on calibrated training scores, as `asdzoo submit` puts them; where there are any
     sections: Mapping[Place, Section]  # the labelled ones
     less: Difference | None  # than the best one
     ensemble: Ensemble | None
 
-    def rows(self, place: Place) -> pd.DataFrame:
-        frame = self.table.frame
-        return frame[(frame["machine"] == place.machine) & (frame["section"] == place.section)]
+    @property
+    def interval(self) -> Interval | None:
+        """95 % interval of the official score."""
+        return self.evaluation.intervals[-1] if self.evaluation.intervals else None
 
-    def threshold(self, place: Place) -> Threshold | None:
-        """On calibrated training scores, both domains together, as `asdzoo submit` puts it; None without training scores."""
-        rows = self.rows(place)
-        train = rows.loc[(rows["split"] == "train") & (rows["label"] != "anomaly"), "calibrated"].to_numpy()
-        return fit_threshold(train) if len(train) else None
+    def rows(self, place: Place) -> pd.DataFrame:
+        """Its rows of a place; none where it has no scores."""
+        return self.parts.get(place, self.table.frame.iloc[:0])
 
     def judged(self, place: Place) -> "Judged | None":
         """Its metrics on a labelled place."""
         section = self.sections.get(place)
         if section is None:
             return None
-        year, scores = self.table.year, self.table.frame["score"].to_numpy()
-        values = section_values(scores[section.rows], section, year)
-        halves = _half_widths(scores[section.rows], section, year)
-        return Judged(values, float(mean_of(values, year)), halves, official_interval(scores, [section], year))
+        year, scores = self.table.year, self.table.frame["score"].to_numpy()[section.rows]
+        values, without = section_values(scores, section, year), without_each(scores, section, year)
+        halves = without if without is None else [jackknife(*pair).half for pair in zip(values, without.T, strict=True)]
+        return Judged(values, halves, float(mean_of(values, year)), self.evaluation.intervals[list(self.sections).index(place)])
 
 
 class Judged(NamedTuple):
-    """`fusion.official.section_values` of a place, half their 95 % intervals, and the interval of their mean."""
+    """The metrics of a place."""
 
-    values: Floats
-    mean: float  # what they bring into the official score
-    halves: Floats | None  # None where some kind of clip occurs once only
-    interval: Interval | None
-
-
-def _half_widths(scores: Floats, section: Section, year: str) -> Floats | None:
-    """Half of the 95 % jackknife interval of each number of a section: the variance adds up over strata, as in `intervals`."""
-    changed = without_each(scores, section, year)
-    if changed is None:
-        return None
-    variance = np.zeros(changed.shape[1])
-    for stratum in strata(section):
-        own = changed[stratum]
-        variance += (len(own) - 1) / len(own) * ((own - own.mean(axis=0)) ** 2).sum(axis=0)
-    return np.asarray(Z95 * np.sqrt(variance))
+    values: Floats  # as `fusion.official.section_values` gives them
+    halves: list[float] | None  # of their 95 % intervals; None where some kind of clip occurs once only
+    mean: float  # as the year's rule takes it
+    interval: Interval | None  # of the mean
 
 
 class Training(NamedTuple):
@@ -148,12 +135,13 @@ def gather(run: Run, names: Sequence[str] = ()) -> Facts:
     evaluations = {name: evaluate(table, name) for name, table in tables.items()}
     judged = {name: tables[name] for name, evaluation in evaluations.items() if evaluation.score is not None}
     less = less_than_best(judged) if judged else {}
-    scored = [
-        Scored(name, number, table, evaluations[name], _sections(table), less.get(name), ensembles.get(name))
-        for number, (name, table) in enumerate(tables.items())
-    ]
-    frames = [table.frame[["machine", "section"]] for table in tables.values()]
-    places = [Place(*map(str, key)) for key in sorted(set(pd.concat(frames).itertuples(index=False, name=None)))]
+    scored = []
+    for number, (name, table) in enumerate(tables.items()):
+        parts = {Place(*map(str, key)): rows for key, rows in table.frame.groupby(["machine", "section"], sort=True)}
+        sections = {Place(section.machine, section.section): section for section in find_sections(table.frame, table.year)[0]}
+        said = less.get(name), ensembles.get(name)
+        scored.append(Scored(name, number, table, evaluations[name], parts, _thresholds(parts), sections, *said))
+    places = sorted({place for one in scored for place in one.parts})
     recordings, notes = _recordings(run)
     notes += [note for evaluation in evaluations.values() for note in evaluation.notes]
     return Facts(run, run.info(), scored, places, recordings, _trainings(run, shown), list(dict.fromkeys(notes)))
@@ -166,9 +154,13 @@ def _own(table: ScoreTable, name: str) -> ScoreTable:
     return own
 
 
-def _sections(table: ScoreTable) -> dict[Place, Section]:
-    sections, _ = find_sections(table.frame, table.year)
-    return {Place(section.machine, section.section): section for section in sections}
+def _thresholds(parts: Mapping[Place, pd.DataFrame]) -> dict[Place, Threshold]:
+    found = {}
+    for place, rows in parts.items():
+        train = rows.loc[(rows["split"] == "train") & (rows["label"] != "anomaly"), "calibrated"].to_numpy()
+        if len(train):
+            found[place] = fit_threshold(train)
+    return found
 
 
 def _recordings(run: Run) -> tuple[dict[tuple[str, str, str, str], Clip], list[str]]:

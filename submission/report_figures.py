@@ -22,8 +22,8 @@ def series(number: int) -> str:
     return f"s{number % SERIES}" + (" dashed" if number >= SERIES else "")
 
 
-def roc(scored: Sequence[Scored], place: Place) -> list[Markup]:
-    """ROC curves of a labelled place: one plot for each domain's AUC (or one for the AUC), one for the pAUC corner."""
+def roc(scored: Sequence[Scored], place: Place) -> list[tuple[str, Markup]]:
+    """ROC curves of a labelled place, with captions: a plot for each domain's AUC, or for the AUC; one for the pAUC corner."""
     year = scored[0].table.year
     judged = [one for one in scored if place in one.sections]
     if not judged:
@@ -46,9 +46,7 @@ def roc(scored: Sequence[Scored], place: Place) -> list[Markup]:
                 f"{one.name}: {name} {np.trapezoid(true, false):.4f}",
                 data_series=str(one.number),
             )
-        if domain:
-            plot.text(1, 0.04, f"{domain} normals", "note", "end", dx=-6)
-        plots.append(plot.svg())
+        plots.append((f"{name}: normal clips of the {domain} domain" if domain else name, plot.svg()))
     corner = Plot(
         f"ROC of {place.machine} up to a false positive rate of {MAX_FPR}: pAUC",
         linear(0, MAX_FPR), _SHARE, 300, 270, x_label=_FPR, y_label=_TPR,
@@ -66,8 +64,7 @@ def roc(scored: Sequence[Scored], place: Place) -> list[Markup]:
         corner.line(
             false, true, series(one.number), f"{one.name}: up to {true[-1]:.0%} of the anomalies", data_series=str(one.number)
         )
-    corner.text(MAX_FPR, 0.04, "all normals, the pAUC corner", "note", "end", dx=-6)
-    return [*plots, corner.svg()]
+    return [*plots, ("pAUC: all normal clips, the corner enlarged", corner.svg())]
 
 
 _FPR, _TPR = "false positive rate", "true positive rate"
@@ -124,7 +121,7 @@ def decisions(scored: Sequence[Scored], place: Place) -> Decisions:
     shares: dict[str, dict[str, float]] = {}
     thresholds: dict[str, float] = {}
     for one in scored:
-        threshold, rows = one.threshold(place), one.rows(place)
+        threshold, rows = one.thresholds.get(place), one.rows(place)
         if threshold is None:
             continue
         values, thresholds[one.name] = rows["calibrated"].to_numpy(), threshold.value
@@ -139,10 +136,10 @@ def distribution(one: Scored, place: Place) -> Markup:
     rows = one.rows(place)
     values = rows["calibrated"].to_numpy()
     found = list(kinds(rows))
-    threshold = one.threshold(place)
+    threshold = one.thresholds.get(place)
     plot = Plot(
-        f"Scores of {one.name} on {place.machine}", z_scale(values), Scale(0, len(found), ()), 380, 54 + 34 * len(found),
-        left=118, right=54, top=16, x_label="calibrated score, standard deviations of training clips",
+        f"Scores of {one.name} on {place.machine}", z_scale(values), Scale(0, len(found), ()), 386, 54 + 34 * len(found),
+        left=124, right=54, top=16, x_label="calibrated score (standard deviations)",
     )  # fmt: skip
     bent = np.arcsinh(values)
     edges = np.linspace(np.arcsinh(plot.x.low), np.arcsinh(plot.x.high), 41)

@@ -149,7 +149,7 @@ class Plot:
             role="img",
             aria_label=self.title,
             class_=f"plot {class_}".strip(),
-            style=f"max-width:{_number(self.width * 1.35)}px",
+            style=f"max-width:{_number(self.width * 1.15)}px",
         )
 
     def _path(self, x: ArrayLike, y: ArrayLike) -> str:

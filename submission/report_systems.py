@@ -21,13 +21,13 @@ def score_axis(scored: Sequence[Scored]) -> tuple[float, float]:
     """Where an axis for all official scores, their intervals and chance begins and ends."""
     ends = [0.5]
     for one in scored:
-        ends += [] if one.evaluation.score is None else [one.evaluation.score, *(one.evaluation.interval or ())]
+        ends += [] if one.evaluation.score is None else [one.evaluation.score, *(one.interval or ())]
     return min(ends) - 0.01, max(ends) + 0.01
 
 
 def interval_bar(one: Scored, every: Sequence[Scored]) -> Markup:
     """The official score and its 95 % interval on an axis that all systems share."""
-    score, interval = one.evaluation.score, one.evaluation.interval
+    score, interval = one.evaluation.score, one.interval
     if score is None:
         return Markup("")
     plot = Plot(f"official score of {one.name}", linear(*score_axis(every)), Scale(0, 1, ()), 200, 22, 4, 4, 4, 4)
@@ -43,7 +43,10 @@ def statistics(facts: Facts) -> list[tuple[str, str, int, float, float]]:
     found = []
     for one in facts.scored:
         path = facts.run.system_folder(one.name) / "calibration.json"
-        calibration = Calibration.load(path) if path.exists() else Calibration.fit(one.table)
+        try:
+            calibration = Calibration.load(path) if path.exists() else Calibration.fit(one.table)
+        except AsdzooError:  # a table without training clips, of an ensemble or of a person's own
+            continue
         for (system, _, machine, section), own in calibration.statistics.items():
             found.append((system, f"{machine} {section}", own.clips, own.mean, own.std))
     return found
@@ -62,7 +65,7 @@ def calibration(facts: Facts, one: Scored) -> Markup:
     sections = len({place.section for place in facts.places}) > 1
     plot = Plot(
         f"Calibration of {one.name}", z_scale(values), Scale(0, len(rows), ()), 360, 42 + 22 * len(rows), left=120,
-        x_label="calibrated score, standard deviations of training clips",
+        x_label="calibrated score (standard deviations)",
     )  # fmt: skip
     plot.box(-1, 0, 1, len(rows), "band", "training clips: mean 0, standard deviation 1")
     for position, (place, means) in enumerate(rows):
