@@ -32,7 +32,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 TEMPERATURES = (np.inf, 0.12, 0.06, 0.03, 0.015, 0.007)  # in units of the official score; infinite is equal weights
 OUTSIDE = (0.0, 0.1, 0.25, 0.5, 1.0)
 USUAL = (0.06, 0.0)  # temperature, outside
-MINIMUM_GAIN = 0.01
+MINIMUM_GAIN = 0.003  # times log(number of settings): the more are tried, the more of them look good by luck
 NEGLIGIBLE = 0.01  # a smaller weight is none
 HARM = 0.005  # a member goes when the official score rises by so much without it
 
@@ -128,7 +128,8 @@ def _chosen_setting(problem: Problem) -> tuple[float, float]:
     settings = list(product(TEMPERATURES, OUTSIDE if len(problem.keys) > 1 else OUTSIDE[:1]))
     scores = _cross_validated(problem, settings)
     best = int(np.argmax(scores))
-    return settings[best] if scores[best] > scores[settings.index(USUAL)] + MINIMUM_GAIN else USUAL
+    gain = scores[best] - scores[settings.index(USUAL)]
+    return settings[best] if gain > MINIMUM_GAIN * np.log(len(settings)) else USUAL
 
 
 def _without_harmful(problem: Problem, vector: Floats, importance: Floats) -> Floats:

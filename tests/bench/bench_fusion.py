@@ -90,7 +90,7 @@ def unseen(solution: Solution, objective: Objective, group: dict[str, str]) -> f
 
 def repetition(scenario: str, seed: int) -> dict[str, tuple[float, float, float]]:
     """By method: official score of the evaluation machines, claimed and held-out score of the development machines."""
-    random = np.random.default_rng([seed, 1, *map(ord, scenario)])  # the constants of fusion.search were chosen on others
+    random = np.random.default_rng([seed, 2, *map(ord, scenario)])  # the constants of fusion.search were chosen on others
     development = objective_of([simulated_machine(random, scenario, group) for group in DEVELOPMENT], "d")
     evaluation = objective_of([simulated_machine(random, scenario, group) for group in EVALUATION], "e")
     results = {}
