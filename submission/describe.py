@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fusion.ensemble import Ensemble, read_ensemble
+from fusion.ensemble import Ensemble, ensemble_path, read_ensemble
 from submission.meta import dump
 from submission.rules import MAX_ABBREVIATION, Rules
 from submission.team import SystemWords, Team
@@ -35,7 +35,7 @@ _URLS = {"AudioSet": "https://research.google.com/audioset/"}
 
 def ensemble_of(run: Run, name: str) -> Ensemble | None:
     """The ensemble whose scores are called `name`; None when they are those of one system."""
-    path = run.folder / "ensembles" / f"{name}.yaml"
+    path = ensemble_path(run.folder, name)
     return read_ensemble(path) if path.exists() else None
 
 
@@ -70,10 +70,13 @@ def describe(
     words = team.systems.get(ensemble, SystemWords())
     members = members_of(run, ensemble, machines)
     systems = run.info().get("systems", {})
-    for member in members:
-        if member not in systems:
-            raise AsdzooError(f"run.json says nothing of {member}", "run `asdzoo train-all` again; what is done is kept")
-    entries = [systems[member] for member in members]
+    unknown = [member for member in members if member not in systems]
+    if unknown and words.total_parameters is None:
+        raise AsdzooError(
+            f"run.json says nothing of {', '.join(unknown)}, so the parameters of {ensemble} cannot be counted",
+            f"say `total_parameters:` under `systems: {ensemble}:` in team.yaml",
+        )
+    entries = [systems[member] for member in members if member in systems]
     known = [_MODELS.get(_name(entry, "model"), _Words(methods=(_name(entry, "model"),))) for entry in entries]
     detectors = [_name(entry, "detector") for entry in entries]
     balanced = any(_config(entry, "detector").get("smote") for entry in entries)
@@ -117,8 +120,8 @@ def describe(
         "system": {
             "description": description,
             "complexity": {
-                "total_parameters": sum(_parameters(entry) for entry in entries) or None,
-                "MACS": sum(macs) if macs and None not in macs else None,
+                "total_parameters": words.total_parameters or sum(_parameters(entry) for entry in entries) or None,
+                "MACS": words.macs or (sum(macs) if macs and None not in macs and not unknown else None),
             },
             "external_datasets": external or None,
             "source_code": team.source_code,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fusion.ensemble import ensemble_path
 from submission.check import Expected, check
 from submission.describe import describe
 from submission.faults import Findings
@@ -23,6 +24,8 @@ from zoo.scores import ScoreTable
 _MARKS = {
     "untrained": "a system of this run was never trained: its scores say how the path works, not how well a system does",
     "test-calibrated": "scores of this run are calibrated on test clips, which the rules of 2025 forbid",
+    "test-ranked": "an ensemble of this run uses ranks among test clips, which the rules of 2025 forbid",
+    "resubstitution": "development results of this run come from weights that saw their labels",
 }
 
 
@@ -56,9 +59,8 @@ def choose(run: Run, names: Sequence[str]) -> list[str]:
 
     Raises: AsdzooError for none, more than four, one named twice, or one that the run does not have.
     """
-    ensembles = sorted(path.stem for path in (run.folder / "ensembles").glob("*.yaml"))
-    chosen = list(names) or ensembles
     known = run.score_names()
+    chosen = list(names) or [name for name in known if ensemble_path(run.folder, name).exists()]
     if not chosen:
         raise AsdzooError(
             f"{run.folder} has no ensemble to submit",

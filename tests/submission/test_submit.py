@@ -211,11 +211,13 @@ def test_recordings_of_ones_own(make_run: MakeRun, tmp_path: Path) -> None:
 
 
 def test_marks_of_the_run_are_said(make_run: MakeRun, tmp_path: Path, capsys: Capture) -> None:
-    make_run("2025").mark("test-calibrated", "untrained")
+    make_run("2025").mark("test-calibrated", "untrained", "test-ranked", "resubstitution")
     assert submit(tmp_path) == 0
     shown = capsys.readouterr().err
     assert "the rules of 2025 forbid" in shown
     assert "never trained" in shown
+    assert "ranks among test clips" in shown
+    assert "saw their labels" in shown
 
 
 def error_of(capsys: Capture) -> tuple[str, str]:
@@ -314,10 +316,17 @@ def test_a_package_that_would_be_refused_is_not_written(make_run: MakeRun, tmp_p
     assert list((tmp_path / "run" / "submission").iterdir()) == []
 
 
-def test_no_parameters_known(make_run: MakeRun, tmp_path: Path, capsys: Capture) -> None:
-    make_run("2024").update_info(systems={})
+def test_scores_of_a_system_that_was_trained_elsewhere(make_run: MakeRun, tmp_path: Path, capsys: Capture) -> None:
+    make_run("2024", train=20).update_info(systems={"nf_cdee": SYSTEMS["nf_cdee"]})
     assert submit(tmp_path) == 2
-    assert "run.json says nothing of nf_cdee" in error_of(capsys)[0]
+    message, hint = error_of(capsys)
+    assert "run.json says nothing of beats_lora" in message
+    assert "total_parameters" in hint
+    team = tmp_path / "team.yaml"
+    team.write_text(team.read_text() + "systems:\n  both: {total_parameters: 99}\n")
+    assert submit(tmp_path) == 0
+    complexity = Meta.model_validate(meta(tmp_path)).system.complexity
+    assert (complexity.total_parameters, complexity.MACS) == (99, None)
 
 
 def test_a_long_abbreviation_of_several_systems(make_run: MakeRun, tmp_path: Path, capsys: Capture) -> None:
