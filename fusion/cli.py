@@ -8,7 +8,6 @@ import typer
 
 from zoo.console import err, out, table, warn
 from zoo.errors import AsdzooError, unknown_name
-from zoo.runs import Run
 
 if TYPE_CHECKING:
     from fusion.combine import Stack
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from fusion.fit import Plan
     from fusion.metrics import Floats
     from fusion.objective import Objective, Parts
+    from zoo.runs import Run
 
 app = typer.Typer()
 
@@ -51,6 +51,7 @@ def evaluate(
     from fusion import tables
     from fusion.evaluation import COLUMNS, evaluate, less_than_best
     from zoo.files import whole_file
+    from zoo.runs import Run
 
     opened = Run(run).require()
     known = _known_scores(opened)
@@ -107,6 +108,7 @@ def fuse(
     from fusion.members import changed_members, check_keys, check_members, usable, with_members
     from fusion.search import METHODS
     from zoo.groups import parse_assignments
+    from zoo.runs import Run
 
     if method not in METHODS:
         raise unknown_name("method", method, METHODS)
@@ -158,14 +160,14 @@ def fuse(
     out.print(f"written: {ensemble_path(run, name)}, {opened.score_path(name)}")
 
 
-def _known_scores(run: Run) -> list[str]:
+def _known_scores(run: "Run") -> list[str]:
     known = run.score_names()
     if not known:
         raise AsdzooError(f"{run.folder} holds no scores", f"run `asdzoo train-all --run {run.folder}` first")
     return known
 
 
-def _systems_of(run: Run) -> list[str]:
+def _systems_of(run: "Run") -> list[str]:
     """Score tables that are not those of an ensemble."""
     from fusion.ensemble import ensemble_path
 
@@ -184,7 +186,7 @@ def _chosen_systems(text: str | None, trained: Sequence[str]) -> list[str]:
     return chosen
 
 
-def _searched(stacked: "Stack", plan: "Plan", run: Run, notes: list[str]) -> tuple["Ensemble", list[str]]:
+def _searched(stacked: "Stack", plan: "Plan", run: "Run", notes: list[str]) -> tuple["Ensemble", list[str]]:
     """The ensemble that `plan` finds, with a progress bar, its trials in the run's Optuna study."""
     from rich.progress import track
 
@@ -212,12 +214,9 @@ def _report(name: str, ensemble: "Ensemble", stacked: "Stack", notes: Sequence[s
     out.print(tables.weights(name, ensemble, stacked.systems))
     found = ensemble.found
     if found and found.cross_validated is not None:
-        out.print(
-            f"official score of the {len(found.labelled)} labelled machines: {found.cross_validated:.4f} cross-validated,"
-        )
-        out.print(
-            f"each with weights found without it; {found.resubstitution:.4f} with the weights above, which saw their labels"
-        )
+        out.print(f"official score on {', '.join(found.labelled)}:")
+        out.print(f"  {found.cross_validated:.4f} cross-validated, each machine with weights found without its labels")
+        out.print(f"  {found.resubstitution:.4f} by resubstitution, with the weights above, which saw them")
     if not explain:
         return
     if ensemble.development:

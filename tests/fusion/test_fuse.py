@@ -39,7 +39,7 @@ def test_search_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert ensemble.found
     printed = capsys.readouterr().out
     assert f"{ensemble.found.cross_validated:.4f} cross-validated" in printed
-    assert f"{ensemble.found.resubstitution:.4f} with the weights above" in printed
+    assert f"{ensemble.found.resubstitution:.4f} by resubstitution" in printed
     assert "periodic" in printed
     fused = run.scores("fused").frame
     assert fused.shape == run.scores("alpha").frame.shape
