@@ -59,9 +59,9 @@ def write_report(facts: Facts, path: Path, max_mb: float = 30, progress: Progres
     size = len(text.encode())
     playing = sum(card.audio for card in cards)
     notes = list(facts.notes)
-    gone = [card for card in cards if card.problem and not card.problem.startswith("left out")]
+    gone = [card for card in cards if card.problem and not card.full]
     if gone:
-        notes.append(f"{len(gone)} recordings cannot be played: the first {gone[0].problem}; did the data move?")
+        notes.append(f"{len(gone)} clips cannot be played; the first, {gone[0].where}: {gone[0].problem}. Did the data move?")
     if cards and playing + len(gone) < len(cards):
         notes.append(
             f"{len(cards) - playing - len(gone)} clips have no player, to keep the page below {max_mb:g} MB (--max-mb)"
@@ -87,6 +87,12 @@ def _counts(facts: Facts) -> dict[str, int]:
     }
 
 
+def _systems(facts: Facts) -> dict[str, Any]:
+    """What `run.json` says of the systems on the page and of the members of its ensembles."""
+    shown = {name for one in facts.scored for name in (one.name, *(one.ensemble.systems if one.ensemble else ()))}
+    return {name: entry for name, entry in facts.info.get("systems", {}).items() if name in shown}
+
+
 class Page:
     """Everything on the page but the clips, worked out once."""
 
@@ -109,13 +115,13 @@ class Page:
                 bars = report_systems.member_bars(brought, numbers, one.name) if brought else None
                 ensembles.append({"one": one, "it": one.ensemble, "bars": bars, "brought": brought, "why": why})
         judged = {(one.name, place): one.judged(place) for one in facts.scored for place in facts.places}
-        names, correlations = report_systems.agreement(facts)
         maps = report_maps.maps(facts, progress)
         self._content: dict[str, Any] = {
             "facts": facts,
             "marks": [(mark, MARKS.get(mark, "")) for mark in facts.run.marks()],
             "several_sections": len({place.section for place in facts.places}) > 1,
             "counts": _counts(facts),
+            "systems": _systems(facts),
             "rule": RULES.get(facts.year, RULE),
             "groups": {place.machine: group_of(place.machine, facts.info.get("groups", {})) for place in facts.places},
             "judged": judged,
@@ -130,7 +136,7 @@ class Page:
             "calibrations": [(one, report_systems.calibration(facts, one)) for one in facts.scored],
             "ensembles": ensembles,
             "numbers": numbers,
-            "agreement": {"names": names, "rows": correlations},
+            "agreement": report_systems.agreement(facts),
             "trainings": [(one, report_systems.training_curves(one), report_systems.losses_of(one)) for one in facts.trainings],
             "machines": [
                 {

@@ -28,7 +28,12 @@ class Card:
     shown_under: str = ""  # the heading under which the same clip stands already
     media: Inline | None = None
     audio: bool = False  # whether the player fits, too
-    problem: str = ""
+    full: bool = False  # whether not even the picture fits
+    problem: str = ""  # why there is nothing to see
+
+    @property
+    def where(self) -> str:
+        return str(self.clip.path) if self.clip else self.name
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ def fill(shelves: Shelves, room: int, progress: Callable[[int, int], None]) -> S
         if not card.shown_under
     ]
     for done, (position, place, heading, card) in enumerate(order, 1):
-        found = inline(card.clip) if card.clip is not None else "its recording is not known to the run"
+        found = inline(card.clip) if card.clip is not None else "the run does not say where this recording lies"
         if isinstance(found, str):
             card = replace(card, problem=found)
         elif found.size + _MARKUP <= room:
@@ -108,7 +113,7 @@ def fill(shelves: Shelves, room: int, progress: Callable[[int, int], None]) -> S
         elif len(found.picture) + _MARKUP <= room:
             card, room = replace(card, media=found), room - len(found.picture) - _MARKUP
         else:
-            card = replace(card, problem="left out, the page is full")
+            card = replace(card, full=True, problem="the page is full")
         filled[place, heading, position] = card
         progress(done, len(order))
     return {

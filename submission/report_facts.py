@@ -1,10 +1,10 @@
 """What a run says of itself, gathered once for its report: scores, metrics, thresholds, ensembles, recordings, training."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ from zoo.embeddings import Embeddings
 from zoo.errors import AsdzooError, unknown_name
 from zoo.runs import Run
 from zoo.scores import ScoreTable
+
+K = TypeVar("K", str, tuple[str, str])
 
 
 class Place(NamedTuple):
@@ -108,8 +110,10 @@ class Facts:
 
     def embeddings(self, system: str, machine: str) -> Embeddings | None:
         """Those of a system's clips of a machine, None where there are none."""
-        paths = sorted((self.run.system_folder(system)).glob("*/embeddings/*.safetensors"))
-        return next((Embeddings.read(path) for path in paths if path.stem == machine), None)
+        path = _newest(self.run.system_folder(system).glob("*/embeddings/*.safetensors"), by=lambda path: path.stem).get(
+            machine
+        )
+        return None if path is None else Embeddings.read(path)
 
 
 def gather(run: Run, names: Sequence[str] = ()) -> Facts:
@@ -165,22 +169,30 @@ def _thresholds(parts: Mapping[Place, pd.DataFrame]) -> dict[Place, Threshold]:
 
 def _recordings(run: Run) -> tuple[dict[tuple[str, str, str, str], Clip], list[str]]:
     """Where the recordings lie and what their names say: from embeddings, or else from the data folder."""
-    clips: list[Clip] = []
-    for path in sorted((run.folder / "systems").glob("*/*/embeddings/*.safetensors")):
-        clips += Embeddings.read(path).clips
+    paths = _newest((run.folder / "systems").glob("*/*/embeddings/*.safetensors"), by=lambda path: path.stem)
+    clips = [clip for path in paths.values() for clip in Embeddings.read(path).clips]
     notes = []
     if not clips:
         try:
-            clips = find_clips(Path(str(run.info().get("data", ""))), run.info().get("year"))
+            clips = find_clips(Path(str(run.info().get("data", "no data folder"))), run.info().get("year"))
         except AsdzooError as problem:
             notes = [f"no recording is shown or played: {problem.message}"]
     return {(clip.machine, clip.section, clip.split, clip.name): clip for clip in clips}, notes
 
 
+def _newest(paths: Iterable[Path], by: Callable[[Path], K]) -> dict[K, Path]:
+    """The youngest file of each kind, in order: a run keeps the tasks of earlier configurations."""
+    ordered = sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path))
+    return dict(sorted({by(path): path for path in ordered}.items()))
+
+
 def _trainings(run: Run, names: Sequence[str]) -> list[Training]:
     found = []
-    for path in sorted((run.folder / "systems").glob("*/*/training.csv")):
-        system, group = path.parts[-3], path.parts[-2].rpartition("-")[0]
+
+    def task(path: Path) -> tuple[str, str]:
+        return path.parts[-3], path.parts[-2].rpartition("-")[0]
+
+    for (system, group), path in _newest((run.folder / "systems").glob("*/*/training.csv"), by=task).items():
         if system not in names:
             continue
         try:

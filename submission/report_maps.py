@@ -53,7 +53,7 @@ def maps(facts: Facts, progress: Callable[[int, int], None]) -> dict[Place, tupl
         for scored in facts.scored:
             if scored.ensemble is None and (found := facts.embeddings(scored.name, place.machine)) is not None:
                 rows = _some([index for index, clip in enumerate(found.clips) if clip.section == place.section], found.clips)
-                if len(rows) >= _FEWEST:
+                if len(rows) >= _FEWEST and np.isfinite(found.values[rows]).all():
                     wanted.append((place, scored.name, found.take(rows)))
     result: dict[Place, tuple[Colours, list[Map]]] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -68,9 +68,9 @@ def maps(facts: Facts, progress: Callable[[int, int], None]) -> dict[Place, tupl
 def tsne(values: np.ndarray) -> Floats:
     """Embeddings (n, dim) in the plane, (n, 2): t-SNE of their first 30 principal components, the same for the same input."""
     values = np.asarray(values, dtype=np.float64)
-    values = PCA(min(30, *values.shape), random_state=0, svd_solver="full").fit_transform(values)
-    if values.std() == 0:
+    if np.ptp(values, axis=0).max() == 0:
         return np.zeros((len(values), 2))
+    values = PCA(min(30, *values.shape), random_state=0, svd_solver="full").fit_transform(values)
     if values.shape[1] < 2:
         return np.column_stack([values[:, 0], np.zeros(len(values))])
     perplexity = min(30.0, (len(values) - 1) / 3)

@@ -53,9 +53,11 @@ class Scale:
 
 
 def linear(low: float, high: float, count: int = 5, form: str = "g") -> Scale:
-    """A linear scale with about `count` round ticks; it is widened where `low` is `high`."""
-    if not high > low:
-        low, high = low - 0.5, high + 0.5
+    """A linear scale with about `count` round ticks; it is widened where the ends are the same."""
+    low, high = sorted((low, high))
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        widening = 0.5 * max(abs(low), 1)
+        low, high = low - widening, high + widening
     step = 10 ** math.floor(math.log10((high - low) / count))
     step *= next((factor for factor in (1, 2, 5) if (high - low) / (step * factor) <= count), 10)
     first = math.ceil(low / step - 1e-9)

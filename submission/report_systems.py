@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from fusion.combine import Stack, stack
+from fusion.combine import stack
 from fusion.ensemble import Ensemble
 from fusion.explain import contributions
 from fusion.objective import Objective
@@ -130,12 +130,23 @@ def member_bars(found: Brought, numbers: Mapping[str, int], ensemble: str) -> Ma
     return plot.svg(y_ticks=False)
 
 
-def agreement(facts: Facts) -> tuple[list[str], list[list[float | None]]]:
+class Agreement(NamedTuple):
+    """How alike systems rank the test clips."""
+
+    names: Sequence[str]
+    rows: Sequence[Sequence[float | None]]
+    why: str = ""  # there are none
+
+
+def agreement(facts: Facts) -> Agreement:
     """Spearman's rank correlation of the test scores of each pair of systems, within machines, averaged over them."""
     from scipy.stats import rankdata
 
     names = [one.name for one in facts.scored]
-    stacked: Stack = stack({one.name: one.table for one in facts.scored}, partial=True)
+    try:
+        stacked = stack({one.name: one.table for one in facts.scored}, partial=True)
+    except AsdzooError as problem:
+        return Agreement(names, [], problem.message)
     test = stacked.clips["split"].to_numpy() == "test"
     sums, counts = np.zeros((len(names), len(names))), np.zeros((len(names), len(names)))
     for rows in stacked.clips[test].groupby(["machine", "section"]).groups.values():
@@ -145,10 +156,11 @@ def agreement(facts: Facts) -> tuple[list[str], list[list[float | None]]]:
             own = np.flatnonzero(usable)
             sums[np.ix_(own, own)] += np.corrcoef(rankdata(scores[own], axis=1)).reshape(len(own), len(own))
             counts[np.ix_(own, own)] += 1
-    return names, [
+    means = [
         [float(total / count) if count else None for total, count in zip(*rows, strict=True)]
         for rows in zip(sums, counts, strict=True)
     ]
+    return Agreement(names, means)
 
 
 _UNPLOTTED = {"step", "learning_rate", "clips_per_second"}
