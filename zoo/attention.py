@@ -14,7 +14,11 @@ class AxialAttention(nn.Module):
     With projections, query, key and value are linear maps of the features and so is the output; where `dim` is no multiple of
     `heads` a head is rounded up. Without them, each is the features themselves, and `dim` has to be a multiple of `heads`.
 
-    Shape: (..., tokens, dim) -> the same. Source: Vaswani et al., Attention is all you need, NeurIPS 2017, section 3.2.
+    Queries and keys are normalised, without learned parameters: what attends here are magnitudes of any level, and the softmax
+    of their bare products is all or nothing, with gradients that explode.
+
+    Shape: (..., tokens, dim) -> the same. Sources: Vaswani et al., Attention is all you need, NeurIPS 2017, section 3.2; Henry
+    et al., Query-key normalization for transformers, Findings of EMNLP 2020.
     """
 
     def __init__(self, dim: int, heads: int, *, projections: bool) -> None:
@@ -31,5 +35,6 @@ class AxialAttention(nn.Module):
             query, key, value = self.input(tokens).view(len(tokens), shape[-2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         else:
             query = key = value = tokens.view(len(tokens), shape[-2], self.heads, -1).transpose(1, 2)
+        query, key = (F.rms_norm(each, each.shape[-1:]) for each in (query, key))
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(len(tokens), shape[-2], -1)
         return (mixed if self.output is None else self.output(mixed)).view(shape)

@@ -57,6 +57,8 @@ class ArcFace(nn.Module):
             center = centers[labels * self.config.centers + nearest.gather(1, own)[:, 0]]
             # The length of what is orthogonal to the centre, not sqrt(1 - cos^2): its gradient stays finite at cos = +-1.
             sin = torch.linalg.vector_norm(embeddings - cos * center, dim=1, keepdim=True)
+            # A zero embedding is at a right angle to every centre: without its margin it would be the cheapest one of all.
+            sin = torch.where(embeddings.any(1, keepdim=True), sin, 1.0)
             shifted = cos * math.cos(margin) - sin * math.sin(margin)
             true = torch.where(cos > -math.cos(margin), shifted, cos - margin * math.sin(margin))
             return F.cross_entropy(self.config.scale * cosines.scatter(1, own, true), labels)
@@ -71,6 +73,6 @@ class ArcFace(nn.Module):
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """Rows scaled to length 1, (n, dim) -> (n, dim); rows shorter than 1e-12 become zero and get no gradient."""
+    """Rows scaled to length 1, (n, dim) -> (n, dim); rows shorter than 1e-12 become zero and get no gradient, NaN stays NaN."""
     norm = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-    return torch.where(norm > 1e-12, vectors / norm.clamp_min(1e-12), 0.0)
+    return torch.where(norm <= 1e-12, 0.0, vectors / norm.clamp_min(1e-12))

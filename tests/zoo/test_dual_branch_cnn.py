@@ -195,6 +195,7 @@ def softmax_attention(features: np.ndarray, layer: AxialAttention) -> np.ndarray
         query = key = value = features
     heads = []
     for q, k, v in zip(*(np.split(part, layer.heads, axis=1) for part in (query, key, value)), strict=True):
+        q, k = (each / np.sqrt((each**2).mean(1, keepdims=True)) for each in (q, k))
         logits = q @ k.T / np.sqrt(q.shape[1])
         weights = np.exp(logits - logits.max(1, keepdims=True))
         heads.append(weights / weights.sum(1, keepdims=True) @ v)
@@ -209,6 +210,12 @@ def test_attention_equals_its_definition(dim: int, heads: int, projections: bool
     features = torch.randn(3, 7, dim)
     expected = np.stack([softmax_attention(sequence, layer) for sequence in features.double().numpy()])
     np.testing.assert_allclose(layer(features).detach().numpy(), expected, atol=1e-5)
+
+
+def test_attention_does_not_depend_on_the_level_of_its_input() -> None:
+    layer = AxialAttention(8, 2, projections=False)
+    features = torch.randn(3, 7, 8)
+    torch.testing.assert_close(layer(1e4 * features), 1e4 * layer(features), rtol=1e-3, atol=1.0)
 
 
 def test_attention_needs_a_multiple_of_heads_only_without_projections() -> None:

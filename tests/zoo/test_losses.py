@@ -137,3 +137,13 @@ def test_gradient_descent_separates_two_classes() -> None:
 def test_a_config_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         ArcFaceConfig(**wrong)
+
+
+def test_a_zero_embedding_is_at_a_right_angle_and_pays_its_margin() -> None:
+    loss = ArcFace(4, 3, ArcFaceConfig(scale=30.0, margin=0.2))(torch.zeros(1, 4), torch.tensor([1]))
+    assert loss.item() == pytest.approx(math.log(1 + 2 * math.exp(30 * math.sin(0.2))), rel=1e-5)
+
+
+def test_nan_is_not_hidden() -> None:
+    embedding = torch.tensor([[1.0, float("nan"), 0.0, 0.0]])
+    assert ArcFace(4, 3, ArcFaceConfig())(embedding, torch.tensor([1])).isnan()
