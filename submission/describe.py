@@ -69,59 +69,31 @@ def describe(
     """
     words = team.systems.get(ensemble, SystemWords())
     members = members_of(run, ensemble, machines)
-    systems = run.info().get("systems", {})
-    unknown = [member for member in members if member not in systems]
-    if unknown and words.total_parameters is None:
-        raise AsdzooError(
-            f"run.json says nothing of {', '.join(unknown)}, so the parameters of {ensemble} cannot be counted",
-            f"say `total_parameters:` under `systems: {ensemble}:` in team.yaml",
-        )
-    entries = [systems[member] for member in members if member in systems]
-    known = [_MODELS.get(_name(entry, "model"), _Words(methods=(_name(entry, "model"),))) for entry in entries]
-    detectors = [_name(entry, "detector") for entry in entries]
-    balanced = any(_config(entry, "detector").get("smote") for entry in entries)
-    macs = [entry.get("macs") for entry in entries]
-    rates = sorted({_config(entry, "input").get("sample_rate", 16000) for entry in entries}) or [16000]
-    pairs = list(zip(known, entries, strict=True))
-    methods = _joined([*word.methods, *_tuning(entry)] for word, entry in pairs)
-    methods += _joined([_DETECTORS[kind]] for kind in detectors if kind in _DETECTORS)
-    external = [{"name": name, "url": _URLS[name]} for name in _joined(_external(word, entry) for word, entry in pairs)]
+    entries = _entries(run, ensemble, members, words)
+    external = [{"name": name, "url": _URLS[name]} for name in _joined(_external(entry) for entry in entries)]
     external += [item.model_dump(exclude_none=True) for item in team.external_datasets]
-    abbreviation = words.abbreviation or (f"{team.abbreviation}-{number}" if number else team.abbreviation)
-    if len(abbreviation) > MAX_ABBREVIATION:
-        raise AsdzooError(
-            f"the abbreviation {abbreviation!r} is longer than {MAX_ABBREVIATION} characters",
-            f"shorten `abbreviation:` to {MAX_ABBREVIATION - 2} in team.yaml, or give each system its own under `systems:`",
-        )
     description: dict[str, Any] = {
-        "input_sampling_rate": ", ".join(f"{rate / 1000:g}kHz" for rate in rates),
-        "data_augmentation": _list(_augmentation(entries)),
-        "front_end": None,
-        "acoustic_features": _list(_joined(word.features for word in known)),
-        "embeddings": _list(_joined(word.embeddings for word in known)),
-        "machine_learning_method": _list([*methods, *(["ensemble"] if len(members) > 1 else [])]),
-        "aggregation_method": None,
-        "domain_adaptation_method": None,
-        "domain_generalization_method": "SMOTE" if balanced else None,
+        **_what_systems_do(entries),
         "ensemble_method_subsystem_count": len(members) if len(members) > 1 else None,
         "decision_making": _decision(run, ensemble) if len(members) > 1 else None,
-        "attribute_usage": "classification labels" if _uses_attributes(entries) else None,
         "external_data_usage": "pre-trained model" if external else None,
         "development_data_usage": "development",
     }
-    description = {key: description[key] for key in rules.description} | words.description
+    if len(members) > 1:
+        description["machine_learning_method"] = _list([description["machine_learning_method"] or "", "ensemble"])
+    macs = [int(entry["macs"]) for entry in entries if entry.get("macs") is not None]
     meta = {
         "submission": {
             "label": label,
             "name": words.name or f"{team.name} ({ensemble})",
-            "abbreviation": abbreviation,
+            "abbreviation": _abbreviation(team, words, number),
             "authors": [author.model_dump(exclude_none=True) for author in team.authors],
         },
         "system": {
-            "description": description,
+            "description": {key: description.get(key) for key in rules.description} | words.description,
             "complexity": {
                 "total_parameters": words.total_parameters or sum(_parameters(entry) for entry in entries) or None,
-                "MACS": words.macs or (sum(macs) if macs and None not in macs and not unknown else None),
+                "MACS": words.macs or (sum(macs) if len(macs) == len(members) else None),
             },
             "external_datasets": external or None,
             "source_code": team.source_code,
@@ -129,6 +101,47 @@ def describe(
         "results": {"development_dataset": {machine: dict(row) for machine, row in results.items()} or None},
     }
     return dump(meta, f"DCASE Challenge Task 2, rules of {rules.year}; written by asdzoo")
+
+
+def _entries(run: Run, ensemble: str, members: Iterable[str], words: SystemWords) -> list[Mapping[str, Any]]:
+    """What run.json says of the members; of one that was trained elsewhere it says nothing, and the team must."""
+    known = run.info().get("systems", {})
+    unknown = [member for member in members if member not in known]
+    if unknown and words.total_parameters is None:
+        raise AsdzooError(
+            f"run.json says nothing of {', '.join(unknown)}, so the parameters of {ensemble} cannot be counted",
+            f"say `total_parameters:` under `systems: {ensemble}:` in team.yaml",
+        )
+    return [known[member] for member in members if member in known]
+
+
+def _what_systems_do(entries: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
+    """The keys of `system.description` that follow from the systems' configs."""
+    words = [_words(entry) for entry in entries]
+    methods = _joined([*word.methods, *_tuning(entry)] for word, entry in zip(words, entries, strict=True))
+    detectors = _joined([_name(entry, "detector")] for entry in entries)
+    rates = sorted({_config(entry, "input").get("sample_rate", 16000) for entry in entries}) or [16000]
+    balanced = any(_config(entry, "detector").get("smote") for entry in entries)
+    by_attributes = any(entry.get("config", {}).get("classes") == "attributes" for entry in entries)
+    return {
+        "input_sampling_rate": ", ".join(f"{rate / 1000:g}kHz" for rate in rates),
+        "data_augmentation": _list(_augmentation(entries)),
+        "acoustic_features": _list(_joined(word.features for word in words)),
+        "embeddings": _list(_joined(word.embeddings for word in words)),
+        "machine_learning_method": _list([*methods, *(_DETECTORS[name] for name in detectors if name in _DETECTORS)]),
+        "domain_generalization_method": "SMOTE" if balanced else None,
+        "attribute_usage": "classification labels" if by_attributes else None,
+    }
+
+
+def _abbreviation(team: Team, words: SystemWords, number: int | None) -> str:
+    abbreviation = words.abbreviation or (f"{team.abbreviation}-{number}" if number else team.abbreviation)
+    if len(abbreviation) > MAX_ABBREVIATION:
+        raise AsdzooError(
+            f"the abbreviation {abbreviation!r} is longer than {MAX_ABBREVIATION} characters",
+            f"shorten `abbreviation:` to {MAX_ABBREVIATION - 2} in team.yaml, or give each system its own under `systems:`",
+        )
+    return abbreviation
 
 
 def _decision(run: Run, name: str) -> str:
@@ -150,8 +163,9 @@ def _parameters(entry: Mapping[str, Any]) -> int:
     return int(entry.get("parameters", {}).get("total", 0))
 
 
-def _uses_attributes(entries: Sequence[Mapping[str, Any]]) -> bool:
-    return any(entry.get("config", {}).get("classes") == "attributes" for entry in entries)
+def _words(entry: Mapping[str, Any]) -> _Words:
+    model = _name(entry, "model")
+    return _MODELS.get(model, _Words(methods=(model,)))
 
 
 def _augmentation(entries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -164,9 +178,9 @@ def _tuning(entry: Mapping[str, Any]) -> list[str]:
     return ["LoRA"] if any(isinstance(tuning, Mapping) and tuning.get("mode") == "lora" for tuning in tunings) else []
 
 
-def _external(words: _Words, entry: Mapping[str, Any]) -> tuple[str, ...]:
+def _external(entry: Mapping[str, Any]) -> tuple[str, ...]:
     """Data that the entry's pretrained weights saw; an encoder with random weights saw none."""
-    return () if "random" in _everywhere(_config(entry, "model"), "init") else words.external
+    return () if "random" in _everywhere(_config(entry, "model"), "init") else _words(entry).external
 
 
 def _everywhere(block: object, key: str) -> list[Any]:
@@ -183,4 +197,4 @@ def _joined(lists: Iterable[Iterable[str]]) -> list[str]:
 
 
 def _list(words: Sequence[str]) -> str | None:
-    return ", ".join(words) or None
+    return ", ".join(filter(None, words)) or None

@@ -356,3 +356,33 @@ def test_a_run_that_another_command_writes_to(make_run: MakeRun, tmp_path: Path,
     with make_run("2023").lock():
         assert submit(tmp_path) == 2
     assert "another asdzoo command is writing" in error_of(capsys)[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "external", "methods"),
+    [
+        ({"name": "beats", "init": "random", "tuning": {"mode": "full"}}, None, "transformer, GMM"),
+        ({"name": "beats_eat", "beats": {"tuning": {"mode": "lora"}}, "eat": {}}, "AudioSet", "transformer, LoRA, GMM"),
+        ({"name": "my_network"}, None, "my_network, GMM"),
+    ],
+)
+def test_what_the_configs_say(
+    model: dict[str, object], external: str | None, methods: str, make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run("2026", all_of_one("a"), clips=3, train=10)
+    entry = {"config": {"model": model, "detector": {"name": "gmm"}}, "parameters": {"total": 5}}
+    run.update_info(systems={"nf_cdee": entry})
+    assert submit(tmp_path) == 0
+    system = Meta.model_validate(meta(tmp_path)).system
+    assert [one.name for one in system.external_datasets or []] == ([external] if external else [])
+    assert system.description["machine_learning_method"] == methods
+    assert system.description["data_augmentation"] is None
+    assert system.complexity.MACS is None
+
+
+@pytest.mark.parametrize(("combiner", "words"), [("rank", "weighted average of ranks"), ("min", "minimum"), ("max", "maximum")])
+def test_how_members_are_joined(combiner: str, words: str, make_run: MakeRun, tmp_path: Path) -> None:
+    path = make_run("2026", clips=3, train=10).folder / "ensembles" / "both.yaml"
+    path.write_text(path.read_text() + f"combiner: {combiner}\n")
+    assert submit(tmp_path) == 0
+    assert Meta.model_validate(meta(tmp_path)).system.description["decision_making"] == words
