@@ -13,7 +13,7 @@ import typer
 import fusion.cli
 import zoo.cli
 from zoo.console import err, out, table, warn
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, unknown_name
 from zoo.years import OWN
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ def evaluate(
     from submission.truth import detection_rates, judge
 
     judged, rules = judge(package, truth, year)
+    labels = [one.label for one in judged]
+    for name in names or []:
+        if name not in labels:
+            raise unknown_name("system", name, labels)
     for one in judged:
         if names and one.label not in names:
             continue

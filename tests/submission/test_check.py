@@ -7,6 +7,7 @@ import pytest
 
 from submission.check import check
 from submission.cli import main
+from submission.expected import expected_clips
 from submission.rules import Part, rules_of
 from submission.team import read_team
 from submission.write import prepare
@@ -122,6 +123,21 @@ def test_data_option_reads_the_recordings(
     assert "199 rows are of no test clip, the first is section_00_0001.wav" in shown
     assert "Sander" not in shown
     assert "HairDryer 00 is not in the evaluation set" in shown
+
+
+def test_data_without_blind_clips_or_without_test_clips(good: Files, tmp_path: Path, tiny_wav: bytes) -> None:
+    path = write_zip(good, tmp_path / "p.zip")
+    train = tmp_path / "data" / "Scanner" / "train" / "section_00_source_train_normal_0000_x.wav"
+    train.parent.mkdir(parents=True)
+    train.write_bytes(tiny_wav)
+    with pytest.raises(AsdzooError, match="no test clips"):
+        expected_clips(tmp_path / "data", "2024")
+    test = tmp_path / "data" / "Scanner" / "test" / "section_00_source_test_normal_0000_x.wav"
+    test.parent.mkdir()
+    test.write_bytes(tiny_wav)
+    expected, year = expected_clips(tmp_path / "data")
+    assert (expected, year) == ({Part("Scanner", "00"): frozenset({test.name})}, "2024")
+    assert {"clip-missing", "clip-unknown"} <= {fault.code for fault in check(path, year, expected).faults}
 
 
 def test_rules_of_another_year(good: Files, tmp_path: Path) -> None:

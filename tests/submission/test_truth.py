@@ -153,6 +153,23 @@ def test_command(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "F1 source" in shown
 
 
+def test_one_system_of_the_package(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    package = submitted(make_run, tmp_path, "2023")
+    write_truth(tmp_path / "evaluator", "2023", rules_of("2023").parts())
+    arguments = ["--package", str(package), "--truth", str(tmp_path / "evaluator")]
+    assert main(["evaluate", "Jiang_THUEE_task2_1", *arguments]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "Jiang_THUEE_task2_2", *arguments]) == 2
+    assert "did you mean Jiang_THUEE_task2_1" in capsys.readouterr().err
+
+
+def test_runs_are_judged_as_before(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run("2024", development=["fan"], clips=3, train=10)
+    assert main(["evaluate", "--run", str(run.folder)]) == 0
+    assert (run.folder / "evaluation.csv").exists()
+    assert "fan" in capsys.readouterr().out
+
+
 def test_an_incomplete_truth_or_package_is_said(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_run("2024", parts=[Part("Scanner", "00")], clips=CLIPS)
     assert main(["submit", "--run", str(tmp_path / "run"), "--team", str(tmp_path / "team.yaml"), "--partial"]) == 0
