@@ -136,16 +136,18 @@ def fuse(
             raise AsdzooError(f"{name} is no name for a file", "give the ensemble a plain name with --name")
         if name in trained:
             raise AsdzooError(f"{name} is a system of this run", "give the ensemble another name with --name")
-        stacked = stack({member: opened.scores(member) for member in members}, partial=skip_missing)
+        tables = {member: opened.scores(member) for member in members}
+        stacked = stack(tables, partial=skip_missing)
         if chosen is None:
             plan = Plan(method, combiner or "weighted", tuple(groups or []), filed, trials, minimum_machines, resubstitution)
             stacked, notes = usable(stacked)
             chosen, notes = _searched(stacked, plan, opened, notes)
         else:
             check_keys(chosen, stacked.machines)
-            notes += changed_members(chosen, opened, found)
+            notes += changed_members(chosen, tables, found)
             notes += [f"{system} has no scores for {', '.join(machines)}" for system, machines in stacked.missing().items()]
-        chosen = with_members(chosen, opened, stacked.systems)
+        calibration = "test" if "test-calibrated" in opened.marks() else "train"
+        chosen = with_members(chosen, {system: tables[system] for system in stacked.systems}, calibration)
         fused = fused_table(stacked, combine(stacked, chosen.weights_of, chosen.combiner), name)
         marks = ["resubstitution"] * resubstitution + ["test-ranked"] * (chosen.combiner == "rank")
         if marks:

@@ -9,7 +9,6 @@ from fusion.ensemble import OTHERS, Ensemble, Member
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import fingerprint
 from zoo.groups import group_of, load_groups
-from zoo.runs import Run
 from zoo.scores import ScoreTable
 
 
@@ -74,27 +73,23 @@ def usable(stacked: Stack) -> tuple[Stack, list[str]]:
     return stacked.of(kept), notes
 
 
-def changed_members(ensemble: Ensemble, run: Run, name: str) -> list[str]:
+def changed_members(ensemble: Ensemble, tables: Mapping[str, ScoreTable], name: str) -> list[str]:
     """A sentence when members' scores are no longer those that the ensemble was made with."""
     changed = [
         system
-        for system in ensemble.systems
-        if system in ensemble.members and ensemble.members[system].scores != scores_fingerprint(run.scores(system))
+        for system, table in tables.items()
+        if system in ensemble.members and ensemble.members[system].scores != scores_fingerprint(table)
     ]
     return [f"the scores of {', '.join(changed)} are not those that {name} was made with"] if changed else []
 
 
-def with_members(ensemble: Ensemble, run: Run, systems: Sequence[str]) -> Ensemble:
-    """The ensemble with the fingerprint of each member's scores in this run."""
-    calibration = "test" if "test-calibrated" in run.marks() else "train"
-    members = {system: Member(scores=scores_fingerprint(run.scores(system)), calibration=calibration) for system in systems}
+def with_members(ensemble: Ensemble, tables: Mapping[str, ScoreTable], calibration: str) -> Ensemble:
+    """The ensemble with the fingerprint of each member's scores, and the split that their calibration is from."""
+    members = {system: Member(scores=scores_fingerprint(table), calibration=calibration) for system, table in tables.items()}
     return ensemble.model_copy(update={"members": members})
 
 
 def scores_fingerprint(table: ScoreTable) -> str:
     """Names the calibrated scores of a table, to the last bit."""
-    return fingerprint([table.frame[["machine", "section", "split", "clip"]].to_numpy().tolist(), _hexadecimal(table)])
-
-
-def _hexadecimal(table: ScoreTable) -> list[str]:
-    return [float(value).hex() for value in table.frame["calibrated"]]
+    clips = table.frame[["machine", "section", "split", "clip"]].to_numpy().tolist()
+    return fingerprint([clips, table.frame["calibrated"].to_numpy().astype("<f8").tobytes().hex()])
