@@ -1,0 +1,103 @@
+"""What all pretrained systems share: batches of any lengths, half precision, compilation, repeated short clips."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.zoo.formula import waves
+from zoo.errors import AsdzooError
+from zoo.models import InputShape, Network, beats
+from zoo.pretrained import at_least
+from zoo.systems import load_system, system_of
+
+TINY = ["beats_lora_tiny", "eat_lora_tiny", "beats_eat_tiny"]
+
+
+def tiny(name: str, settings: tuple[str, ...] = ()) -> Network:
+    return load_system(name, settings).build_network(3, 0)
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    """Clips of 2, 0.7 and 0.1 s, zero-padded, and their lengths."""
+    lengths = torch.tensor([32000, 11200, 1600])
+    rows = torch.cat([waves(2, str(clip)) for clip in range(3)])
+    return rows.masked_fill(torch.arange(32000) >= lengths[:, None], 0.0), lengths
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_clip_has_the_same_embedding_in_every_batch(name: str) -> None:
+    network = tiny(name, ("input.seconds=null",)).eval()
+    rows, lengths = batch()
+    together = network(rows, lengths)
+    for row, length, embedding in zip(rows, lengths, together, strict=True):
+        alone = network(row[None, :length], length[None])
+        torch.testing.assert_close(alone[0], embedding, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(network(row[None, :length])[0], embedding, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_half_precision_is_near(name: str) -> None:
+    network = tiny(name).eval()
+    rows = torch.cat([waves(2), waves(2, "other")])
+    labels = torch.tensor([0, 1])
+    with torch.autocast("cpu", torch.bfloat16):
+        half = network(rows)
+        losses = network.losses(rows, labels)
+    assert half.dtype == torch.float32
+    assert torch.nn.functional.cosine_similarity(half, network(rows)).min() > 0.999
+    torch.stack(list(losses.values())).sum().backward()
+    for label, loss in network.losses(rows, labels).items():
+        torch.testing.assert_close(losses[label], loss, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # torch's own, while it traces
+def test_losses_can_be_traced_for_compilation() -> None:
+    network = tiny("beats_lora_tiny").eval()
+    rows, labels = torch.cat([waves(2), waves(2, "other")]), torch.tensor([0, 1])
+    compiled = torch.compile(network.losses, backend="eager")(rows, labels)
+    for label, loss in network.losses(rows, labels).items():
+        torch.testing.assert_close(compiled[label], loss)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_augmentation_and_dropout_are_for_training_only(name: str) -> None:
+    network = tiny(name)
+    wave = waves(2)
+    assert torch.equal(network.eval()(wave), network(wave))
+    assert not torch.equal(network.train()(wave), network(wave))
+
+
+@pytest.mark.parametrize("length", [1, 3, 7, 20, 30])
+def test_short_clips_are_repeated(length: int) -> None:
+    rows = torch.arange(1.0, 31.0)[None].repeat(2, 1)
+    rows[0, length:] = 0
+    repeated, lengths = at_least(rows, torch.tensor([length, 30]), 20)
+    assert lengths is not None
+    assert lengths.tolist() == [max(length, 20), 30]
+    expected = torch.arange(20) % length + 1.0 if length < 20 else torch.arange(1.0, 21.0)
+    assert torch.equal(repeated[0, :20], expected)
+    assert torch.equal(repeated[1], rows[1])
+    alone, none = at_least(rows[:1, :length], None, 20)
+    assert none is None
+    assert torch.equal(alone[0, :20], expected)
+
+
+def test_an_empty_clip_is_silence() -> None:
+    repeated, lengths = at_least(torch.zeros(1, 5), torch.tensor([0]), 8)
+    assert lengths is not None
+    assert repeated.tolist() == [[0.0] * 8]
+    assert lengths.tolist() == [8]
+
+
+def test_another_sample_rate_is_refused() -> None:
+    with pytest.raises(AsdzooError, match="beats hears 16000 Hz, the input has 8000") as caught:
+        beats.build(beats.Config(init="random"), InputShape(8000, None), 2)
+    assert "input.sample_rate=16000" in caught.value.hint
+
+
+def test_an_unknown_encoder_size_is_refused_by_name() -> None:
+    with pytest.raises(AsdzooError, match=r"model: unknown key encoder\.depth"):
+        system_of(
+            "mine", {**load_system("beats_lora_tiny").resolved(), "model": {"name": "beats", "encoder": {"depth": 3}}}, "mine"
+        )
