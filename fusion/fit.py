@@ -52,6 +52,9 @@ def fit_ensemble(
         )
         return _equal(stacked.systems, plan, [note]), None
     keys, notes = _keys(objective.machines, plan)
+    blind = [machine for machine in stacked.machines if machine not in objective.machines]
+    if blind:
+        notes = [f"{', '.join(blind)}: no labels to find weights on, they get those of their group", *notes]
     candidates = _candidates(objective, plan)
     parts = judge(objective, candidates) if judge else objective.judge(candidates)
     fit = cross_fit(Problem(objective, parts, keys), plan.method)

@@ -52,14 +52,16 @@ class Objective:
     year: str
     sections: tuple[Section, ...]
     scores: tuple[Floats, ...]  # of each section: (systems, clips)
-    notes: tuple[str, ...] = ()  # a sentence for each section that has no labels, or not enough
+    notes: tuple[str, ...] = ()  # a sentence for each section that has labels, but not enough
 
     @classmethod
     def of(cls, stacked: Stack, combiner: Combiner = "weighted") -> "Objective":
         """Raises: AsdzooError when a system lacks scores for a labelled machine, or the combiner takes no weights."""
         if combiner in ("min", "max"):
             raise AsdzooError(f"the combiner {combiner} takes no weights, so there are none to find", "--method equal")
+        labelled = set(stacked.clips["machine"][stacked.clips["label"].ne("") & stacked.clips["split"].eq("test")])
         sections, notes = find_sections(stacked.clips, stacked.year)
+        notes = [note for note in notes if note.partition(" section ")[0] in labelled]
         values = basis(stacked, combiner)
         scores = tuple(np.ascontiguousarray(values[:, section.rows]) for section in sections)
         for section, part in zip(sections, scores, strict=True):

@@ -12,17 +12,26 @@ import numpy as np
 from fusion.metrics import Floats
 from zoo.errors import AsdzooError
 
+LARGEST = 1_000_000  # candidates
 STEP = 0.05  # of the exhaustive grid search, the finest one tried
 
 
 def lattice(systems: int, steps: int) -> Floats:
     """All weight vectors of `systems` entries that are multiples of 1 / `steps`, (candidates, systems).
 
+    Raises: AsdzooError for more than `LARGEST` of them.
+
     >>> lattice(2, 2).tolist()
     [[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]]
     """
+    count = comb(steps + systems - 1, systems - 1)
+    if count > LARGEST:
+        raise AsdzooError(
+            f"{systems} systems have {count} weight vectors of step {1 / steps:g}, at most {LARGEST} are tried",
+            "--method ours, fewer --trials, or fewer --systems",
+        )
     bars = np.array(list(combinations(range(steps + systems - 1), systems - 1)), dtype=np.int64)
-    bars = bars.reshape(comb(steps + systems - 1, systems - 1), systems - 1)
+    bars = bars.reshape(count, systems - 1)
     edges = np.pad(bars, ((0, 0), (1, 1)), constant_values=((0, 0), (-1, steps + systems - 1)))
     return np.asarray((np.diff(edges, axis=1) - 1) / steps)
 

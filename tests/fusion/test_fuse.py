@@ -119,15 +119,31 @@ def test_without_labels_the_weights_are_equal_and_it_is_said(tmp_path: Path, cap
     assert "cross-validated" not in printed.out
 
 
-def test_blind_machines_are_fused_with_weights_from_all_labelled_ones(tmp_path: Path) -> None:
+def test_blind_machines_are_fused_with_weights_from_all_labelled_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = report_run(tmp_path)
     assert command(tmp_path, "--groups", "periodic", "--trials", "100") == 0
+    printed = capsys.readouterr().err
+    assert "RoboticArm, Scanner: no labels to find weights on, they get those of their group" in printed
+    assert "not scored" not in printed
     ensemble, fused = read_ensemble(tmp_path / "ensembles" / "fused.yaml"), run.scores("fused").frame
     assert set(ensemble.development) == {"gearbox", "slider", "fan"}
     rows = (fused["machine"] == "RoboticArm").to_numpy()
     weights = ensemble.weights_of("RoboticArm")
     expected = sum(weight * run.scores(system).frame["calibrated"].to_numpy()[rows] for system, weight in weights.items())
     np.testing.assert_allclose(fused["score"][rows], expected, atol=1e-12)
+
+
+def test_labels_that_are_not_enough_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = usual_run(tmp_path)
+    for system in run.score_names():
+        frame = run.scores(system).frame
+        normal_fans = frame.query("machine == 'fan' and split == 'test' and label == 'normal'").index
+        ScoreTable(frame.drop(normal_fans)).write(run.score_path(system))
+    assert command(tmp_path) == 0
+    assert "fan section 00: its 20 labelled test clips are all anomalous, not scored" in capsys.readouterr().err
+    assert set(read_ensemble(tmp_path / "ensembles" / "fused.yaml").development) == {"gearbox", "slider", "valve"}
 
 
 def test_resubstitution_marks_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
