@@ -29,6 +29,8 @@ Method = Literal["gamma", "normal", "percentile"]
 _FEWEST = 8  # distinct scores below which a fitted distribution says less than the scores themselves
 _FARTHEST = 100.0  # the location is at most this many standard deviations below the mean: there a gamma is a normal to 3 digits
 
+_ZOOMS = 5  # each narrows the location's logarithm 20 times
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -76,37 +78,30 @@ def fit_threshold(scores: NDArray[np.float64], method: Method = "gamma", percent
 
 def fit_gamma(scores: NDArray[np.float64]) -> tuple[float, float, float]:
     """Shape (>= 1), location and scale of the shifted gamma of greatest likelihood; `scores` `(n,)` are not all equal."""
-    from scipy.optimize import minimize_scalar
-
     mean, deviation = float(scores.mean()), float(scores.std())
     z = (scores - mean) / deviation  # the optimum shifts and scales with the scores
-    nearest = np.log(max(-float(z.min()), 1e-3) * 1e-6)  # log distance of the location below the smallest score
-    farthest = np.log(_FARTHEST)
-
-    def negative(log_distance: float) -> float:
-        return -_profile(z, float(z.min()) - float(np.exp(log_distance)))[0]
-
-    grid = np.linspace(nearest, farthest, 60)
-    best = int(np.argmin([negative(point) for point in grid]))
-    low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-    found = minimize_scalar(negative, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
-    location = float(z.min()) - float(np.exp(found.x))
-    _, shape, scale = _profile(z, location)
-    return shape, mean + deviation * location, deviation * scale
+    lowest = float(z.min())
+    near, far = np.log(max(-lowest, 1e-3) * 1e-6), np.log(_FARTHEST)  # log distance of the location below the lowest score
+    for _ in range(_ZOOMS):
+        grid = np.linspace(near, far, 40)
+        likelihood, shape, scale = _profile(z, lowest - np.exp(grid))
+        best = int(np.argmax(likelihood))
+        near, far = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    location = lowest - float(np.exp(grid[best]))
+    return float(shape[best]), mean + deviation * location, deviation * float(scale[best])
 
 
-def _profile(scores: NDArray[np.float64], location: float) -> tuple[float, float, float]:
-    """Greatest mean log-likelihood at this location, and the shape (>= 1) and scale that reach it."""
+def _profile(scores: NDArray[np.float64], locations: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """For each location the greatest mean log-likelihood, and the shape (>= 1) and scale that reach it; all `(locations,)`."""
     from scipy.special import digamma, gammaln, polygamma
 
-    shifted = scores - location
-    mean, mean_log = float(shifted.mean()), float(np.log(shifted).mean())
-    gap = float(np.log(mean)) - mean_log  # log a - digamma(a) = gap at the optimum
+    shifted = scores[:, None] - locations
+    mean, mean_log = shifted.mean(axis=0), np.log(shifted).mean(axis=0)
+    gap = np.log(mean) - mean_log  # log a - digamma(a) = gap at the optimum
     shape = (3 - gap + np.sqrt((gap - 3) ** 2 + 24 * gap)) / (12 * gap)
-    for _ in range(6):  # Newton in 1/a converges from this start to machine precision in three
-        slope = shape**2 * (1 / shape - float(polygamma(1, shape)))
-        shape = 1 / (1 / shape + (mean_log - np.log(mean) + np.log(shape) - float(digamma(shape))) / slope)
-    shape = max(float(shape), 1.0)
+    for _ in range(4):  # Newton in 1/a converges from this start to machine precision in three
+        slope = shape**2 * (1 / shape - polygamma(1, shape))
+        shape = 1 / (1 / shape + (np.log(shape) - digamma(shape) - gap) / slope)
+    shape = np.maximum(shape, 1.0)
     scale = mean / shape
-    likelihood = (shape - 1) * mean_log - shape - float(gammaln(shape)) - shape * float(np.log(scale))
-    return float(likelihood), shape, scale
+    return (shape - 1) * mean_log - shape - gammaln(shape) - shape * np.log(scale), shape, scale
