@@ -109,7 +109,7 @@ class Normals(NamedTuple):
 
     clip: NDArray[np.intp]  # which one
     above: Floats  # anomalies strictly above it
-    tied: Floats | None  # anomalies with the same score; the last three are None when no row has a tie
+    tied: Floats | None  # anomalies with the same score; the last three are None when no tie matters
     first: Floats | None  # its tie group's first place among the normal clips
     group: Floats | None  # normal clips in its tie group
 
@@ -125,7 +125,7 @@ def ranked_normals(scores: Floats, anomalous: Bools) -> Normals:
     clip, above = order[normal].reshape(rows, normals), hits[normal].reshape(rows, normals).astype(np.float64)
     ordered = np.take_along_axis(falling, order, axis=1)
     new = ordered[:, 1:] != ordered[:, :-1]
-    if new.all():
+    if (new | (hit[:, 1:] == hit[:, :-1])).all():  # ties among clips of one kind, as in a bootstrap, change nothing
         return Normals(clip, above, None, None, None)
 
     def of_group_start(counts: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -56,7 +56,7 @@ def test_lattice_of_the_paper() -> None:
     assert len(finest_lattice(5, 1364)) == 1001
     assert len(finest_lattice(1, 10)) == 1
     assert len(finest_lattice(2, 10**6)) == 21
-    with pytest.raises(AsdzooError, match="10 systems have 10015005 weight vectors of step 0.05"):
+    with pytest.raises(AsdzooError, match=r"10 systems have 10015005 weight vectors of step 0\.05"):
         lattice(10, 20)
     with pytest.raises(AsdzooError, match="4 trials cannot try 5 systems"):
         finest_lattice(5, 4)
