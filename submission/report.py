@@ -59,9 +59,9 @@ def write_report(facts: Facts, path: Path, max_mb: float = 30, progress: Progres
     size = len(text.encode())
     playing = sum(card.audio for card in cards)
     notes = list(facts.notes)
-    gone = [card for card in cards if card.problem and not card.full]
+    gone = [(card.clip.path, card.problem) for card in cards if card.clip is not None and card.problem and not card.full]
     if gone:
-        notes.append(f"{len(gone)} clips cannot be played; the first, {gone[0].where}: {gone[0].problem}. Did the data move?")
+        notes.append(f"{len(gone)} clips cannot be played; the first, {gone[0][0]}: {gone[0][1]}. Did the data move?")
     if cards and playing + len(gone) < len(cards):
         notes.append(
             f"{len(cards) - playing - len(gone)} clips have no player, to keep the page below {max_mb:g} MB (--max-mb)"
@@ -124,6 +124,7 @@ class Page:
             "systems": _systems(facts),
             "rule": RULES.get(facts.year, RULE),
             "groups": {place.machine: group_of(place.machine, facts.info.get("groups", {})) for place in facts.places},
+            "by_domain": any(section.by_domain(facts.year) for one in facts.scored for section in one.sections.values()),
             "judged": judged,
             "judged_places": {place: any(judged[one.name, place] for one in facts.scored) for place in facts.places},
             "ranked": sorted(

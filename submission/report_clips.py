@@ -31,10 +31,6 @@ class Card:
     full: bool = False  # whether not even the picture fits
     problem: str = ""  # why there is nothing to see
 
-    @property
-    def where(self) -> str:
-        return str(self.clip.path) if self.clip else self.name
-
 
 @dataclass(frozen=True)
 class Shelf:

@@ -171,10 +171,13 @@ def _recordings(run: Run) -> tuple[dict[tuple[str, str, str, str], Clip], list[s
     """Where the recordings lie and what their names say: from embeddings, or else from the data folder."""
     paths = _newest((run.folder / "systems").glob("*/*/embeddings/*.safetensors"), by=lambda path: path.stem)
     clips = [clip for path in paths.values() for clip in Embeddings.read(path).clips]
-    notes = []
-    if not clips:
+    notes: list[str] = []
+    data = run.info().get("data")
+    if not clips and data is None:
+        notes = ["no recording is shown or played: the run has no embeddings and run.json names no data folder"]
+    elif not clips:
         try:
-            clips = find_clips(Path(str(run.info().get("data", "no data folder"))), run.info().get("year"))
+            clips = find_clips(Path(str(data)), run.info().get("year"))
         except AsdzooError as problem:
             notes = [f"no recording is shown or played: {problem.message}"]
     return {(clip.machine, clip.section, clip.split, clip.name): clip for clip in clips}, notes

@@ -128,12 +128,12 @@ class Plot:
         lower, upper = self.height - self.bottom, self.top
         for tick in self.x.ticks if x_ticks else ():
             at = self.left + self.x(tick) * (self.width - self.left - self.right)
-            parts.append(element("path", d=f"M{_number(at)} {_number(lower)}V{_number(upper)}", class_="grid"))
+            parts.append(element("path", d=f"M{_number(at)} {_number(lower)}V{_number(upper)}", class_="rule"))
             parts.append(element("text", self.x.shown(tick), x=at, y=lower + 14, class_="tick", text_anchor="middle"))
         for tick in self.y.ticks if y_ticks else ():
             at = self.at_y(tick)
             parts.append(
-                element("path", d=f"M{_number(self.left)} {_number(at)}H{_number(self.width - self.right)}", class_="grid")
+                element("path", d=f"M{_number(self.left)} {_number(at)}H{_number(self.width - self.right)}", class_="rule")
             )
             parts.append(element("text", self.y.shown(tick), x=self.left - 6, y=at + 4, class_="tick", text_anchor="end"))
         if self.x_label:

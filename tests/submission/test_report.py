@@ -202,6 +202,17 @@ def test_score_tables_alone_have_a_page(tmp_path: Path) -> None:
     assert "the run does not say where this recording lies" in written.path.read_text()
 
 
+def test_a_data_folder_serves_where_there_are_no_embeddings(tmp_path: Path) -> None:
+    run = full_run(tmp_path / "run")
+    shutil.rmtree(run.folder / "systems")
+    run.update_info(data=str(tmp_path / "run" / "data"))
+    facts = gather(run)
+    assert len(facts.recordings) == 32
+    assert facts.notes[0].startswith("valve section 00")
+    shutil.rmtree(tmp_path / "run" / "data")
+    assert "no recording is shown or played: there is no folder" in gather(run).notes[0]
+
+
 def test_systems_on_different_clips_have_no_agreement(tmp_path: Path) -> None:
     tables = {"alpha": make_table("alpha", clips=10), "beta": make_table("beta", clips=9)}
     found = report_systems.agreement(gather(make_run(tmp_path, tables)))
