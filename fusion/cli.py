@@ -163,7 +163,7 @@ def fuse(
 
 
 def _known_scores(run: "Run") -> list[str]:
-    known = run.score_names()
+    known = [name for name in run.score_names() if not name.startswith(".")]  # a killed process leaves .partial- files
     if not known:
         raise AsdzooError(f"{run.folder} holds no scores", f"run `asdzoo train-all --run {run.folder}` first")
     return known

@@ -111,7 +111,7 @@ def find_ensemble(name: str, *folders: Path) -> tuple[str, Ensemble]:
     """An ensemble by path, or by name in `folders` or among the shipped ones; with its name."""
     if name.endswith((".yaml", ".yml")) or "/" in name:
         return Path(name).stem, read_ensemble(Path(name))
-    known = shipped_ensembles() | {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+    known = shipped_ensembles() | {path.stem: path for folder in folders for path in sorted(folder.glob("[!.]*.yaml"))}
     if name not in known:
         raise unknown_name("ensemble", name, sorted(known))
     return name, read_ensemble(known[name])

@@ -58,6 +58,18 @@ def test_an_ensemble_is_no_system(tmp_path: Path) -> None:
     assert set(read_ensemble(tmp_path / "ensembles" / "second.yaml").members) == {"alpha", "beta", "gamma"}
 
 
+def test_leftovers_of_a_killed_process_are_no_systems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = usual_run(tmp_path)
+    (tmp_path / "scores" / ".partial-abc.csv").write_text("system,year\n")
+    (tmp_path / "ensembles").mkdir()
+    (tmp_path / "ensembles" / ".partial-abc.yaml").write_text("descr")
+    assert command(tmp_path) == 0
+    assert set(read_ensemble(tmp_path / "ensembles" / "fused.yaml").members) == {"alpha", "beta", "gamma"}
+    assert main(["evaluate", "--run", str(run.folder)]) == 0
+    assert command(tmp_path, "--ensemble", "none") == 2
+    assert "partial" not in capsys.readouterr().err
+
+
 def test_the_written_file_gives_the_same_table_to_the_last_bit(tmp_path: Path) -> None:
     run = usual_run(tmp_path, labelled=["gearbox", "slider", "fan"])
     assert command(tmp_path, "--groups", "periodic") == 0
