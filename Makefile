@@ -17,7 +17,7 @@ demo: $(READY)          ## the whole job on a synthetic challenge, in under five
 	$(BIN)/asdzoo demo
 
 test: $(READY)          ## all tests; a warning is an error
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile -rs
 
 lint: $(READY)
 	$(BIN)/ruff check .

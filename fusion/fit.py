@@ -99,7 +99,8 @@ def _ensemble(objective: Objective, plan: Plan, fit: CrossFit, trials: int, note
     for key, vector in vectors.items():
         dropped = [system for system, weight in zip(objective.systems, vector, strict=True) if weight == 0]
         if dropped:
-            notes = [*notes, f"{', '.join(dropped)} got no weight for {key}"]
+            where = f" for {key}" if len(vectors) > 1 else ""
+            notes = [*notes, f"{', '.join(dropped)} got no weight{where}"]
     return Ensemble(
         description=f"Weights found by asdzoo fuse, method {plan.method}",
         combiner=plan.combiner,

@@ -47,7 +47,11 @@ def official_scores(evaluations: Sequence[Evaluation], compared: Mapping[str, Di
 
 def weights(name: str, ensemble: Ensemble, systems: Sequence[str]) -> Table:
     """Weights by group."""
-    rows = [[key, *(float(vector.get(system, 0)) for system in systems)] for key, vector in ensemble.weights.items()]
+    only = len(ensemble.weights) == 1
+    rows = [
+        ["all" if only else key, *(float(vector.get(system, 0)) for system in systems)]
+        for key, vector in ensemble.weights.items()
+    ]
     return table(f"Weights of {name}", ["group", *systems], rows)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import fusion.cli
+import submission.cli_report
 import zoo.cli
 from zoo.console import err, out, table, warn
 from zoo.errors import AsdzooError, unknown_name
@@ -33,6 +34,7 @@ app.registered_commands += zoo.cli.app.registered_commands
 app.registered_groups += zoo.cli.app.registered_groups
 # `evaluate` also judges packages, which only this room can read: the one below goes on to fusion's for runs.
 app.registered_commands += [one for one in fusion.cli.app.registered_commands if one.callback is not fusion.cli.evaluate]
+app.registered_commands += submission.cli_report.app.registered_commands
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer carries its own copy of click, older ones the package
 INTERRUPTED = 130
@@ -177,8 +179,9 @@ def _print_faults(findings: "Findings") -> None:
 
 def _print_thresholds(decided: Sequence["Decided"], percentile: float) -> None:
     rows = [(one.label, str(one.part), one.threshold.method, one.threshold.value, *one.rates, one.anomalous) for one in decided]
-    columns = ["system", "machine", "threshold by", "threshold", "false positives", "source", "target", "decided anomalous"]
-    title = f"Thresholds at the {percentile:g}th percentile; false positives are shares of normal training clips"
+    columns = ["system", "machine", "method", "threshold", "false positives", "source", "target", "anomalous"]
+    shares = "false positives are shares of normal training clips, anomalous of test clips"
+    title = f"Thresholds at the {percentile:g}th percentile; {shares}"
     out.print(table(title, columns, rows))
     for note in sorted({f"{row.part}: {row.threshold.note}" for row in decided if row.threshold.note}):
         warn(note)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from submission.faults import Fault, error, warning
 from submission.rules import RULES, Part, Rules
-from zoo.years import OWN
+from zoo.years import OWN, years_of
 
 _LENIENT = re.compile(
     r"(?P<kind>anomaly_score|decision_result)_(?P<baseline>DCASE20\d\dT2)?(?P<machine>.+?)_(?P<word>section|id)_?(?P<section>\d{1,2})"
@@ -48,7 +48,10 @@ def part_of(path: str, rules: Rules) -> tuple[Part | None, list[Fault]]:
 
 
 def guess_year(names: Iterable[str]) -> str:
-    """The year whose evaluation set most of these CSV names are of, the latest of equals; `own` when none has any."""
+    """The year whose evaluation set most of these CSV names are of, the latest of equals.
+
+    Without any, the only year that has all the machines (those of `asdzoo synth` are of 2024); else `own`.
+    """
     matches = [match for match in map(_LENIENT.fullmatch, (name.rpartition("/")[2] for name in names)) if match]
     votes: dict[str, int] = {}
     for year, rules in RULES.items():
@@ -57,4 +60,7 @@ def guess_year(names: Iterable[str]) -> str:
         forms = [(match["word"].lower() == "id") == (year == "2020") for match in matches]
         votes[year] = sum(key in known and form for key, form in zip(found, forms, strict=True))
     best = max(votes, key=lambda year: (votes[year], year))
-    return best if votes[best] else OWN
+    if votes[best]:
+        return best
+    possible = set(RULES).intersection(*(years_of(match["machine"]) for match in matches))
+    return possible.pop() if len(possible) == 1 else OWN

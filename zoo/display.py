@@ -1,6 +1,6 @@
 """What a person sees while a command works: a progress bar for each part, and a line when a training is done.
 
-On a terminal the bars move; in a log only the lines appear.
+On a terminal the bars move; in a log there is a line every minute instead.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from zoo.plan import Task
     from zoo.training import Hooks
     from zoo.training import Progress as TrainingProgress
+
+
+LOG_SECONDS = 60.0  # between two lines about one training, where there is no terminal
 
 
 class Bars:
@@ -78,11 +81,15 @@ class Display(Bars):
             out.print(f"{name}: trained already")
             return Hooks(note=self.note)
         bar = self._bars.add_task(f"training {name}", total=max(task.system.config.training.steps, 1), status="")
-        begun = time.monotonic()
+        begun = logged = time.monotonic()
 
         def progress(now: TrainingProgress) -> None:
+            nonlocal logged
             status = f"loss {now.loss:.3f}  {now.clips_per_second:,.0f} clips/s"
             self._bars.update(bar, completed=now.step, status=status)
+            if not err.is_terminal and time.monotonic() - logged >= LOG_SECONDS:
+                logged = time.monotonic()
+                err.print(f"{name}: step {now.step} of {now.steps}  {status}")
 
         def done(steps: int) -> None:
             self._bars.remove_task(bar)

@@ -70,6 +70,11 @@ def test_scan_lists_broken_recordings_and_strict_stops(tmp_path: Path, capsys: p
         (["train-all", "--data", "{data}", "--group", "fan=loud"], "unknown group 'loud'", "periodic"),
         (["train-all", "--data", "{data}", "--calibrate-on", "both"], "is neither train nor test", "train is the default"),
         (["train-all", "--data", "{data}", "--run", "{tmp}/r", "--device", "gpu"], "unknown device 'gpu'", "cpu"),
+        (
+            ["train-all", "--data", "{data}", "--run", "{tmp}/r", "--set", "input.channel=1"],
+            "so section_00_",
+            "channels count from 0",
+        ),
         (["score", "--run", "{tmp}/none"], "{tmp}/none is not a run", "asdzoo train-all --run {tmp}/none"),
         (["train-all", "--no-such-option"], "no such option: --no-such-option", "asdzoo train-all --help"),
         (["no-such-command"], "no such command", "asdzoo --help"),

@@ -92,7 +92,7 @@ def test_an_empty_clip_is_silence() -> None:
 
 def test_another_sample_rate_is_refused() -> None:
     with pytest.raises(AsdzooError, match="beats hears 16000 Hz, the input has 8000") as caught:
-        beats.build(beats.Config(init="random"), InputShape(8000, None), 2)
+        beats.build(beats.Config(encoder=beats.EncoderConfig(layers=1), init="random"), InputShape(8000, None), 2)
     assert "input.sample_rate=16000" in caught.value.hint
 
 
