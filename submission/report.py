@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from submission import report_clips, report_figures, report_maps, report_systems
 from submission.report_facts import Facts
@@ -105,6 +106,7 @@ class Page:
             lstrip_blocks=True,
         )
         environment.filters["yaml"] = lambda value: yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+        environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
         environment.globals |= {"series": report_figures.series}
         self._template = environment.get_template("report.html.j2")
         numbers = {one.name: one.number for one in facts.scored}

@@ -104,9 +104,12 @@ def brought(facts: Facts, ensemble: Ensemble) -> tuple[Brought | None, str]:
         objective = Objective.of(stacked, ensemble.combiner)
         if not objective.machines:
             return None, "no machine has labelled test clips"
-        return Brought(members, contributions(objective, ensemble.weights_of)), ""
+        found = contributions(objective, ensemble.weights_of)
     except AsdzooError as problem:
         return None, problem.message
+    if all(value is None for row in found.values() for value in row):
+        return None, "one member has all the weight on every machine"
+    return Brought(members, found), ""
 
 
 def member_bars(found: Brought, numbers: Mapping[str, int], ensemble: str) -> Markup:

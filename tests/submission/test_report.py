@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from fusion.ensemble import Ensemble, ensemble_path, write_ensemble
 from fusion.evaluation import evaluate
 from submission import cli_report, report_clips, report_figures, report_systems
 from submission.clips_inline import inline, log_mel
@@ -229,6 +230,15 @@ def test_agreement_is_rank_correlation(facts: Facts) -> None:
             a, b = frames[first].groupby("machine")["score"], frames[second].groupby("machine")["score"]
             expected = np.mean([spearmanr(a.get_group(name), b.get_group(name)).statistic for name in ("gearbox", "valve")])
             assert found.rows[row][column] == pytest.approx(expected)
+
+
+def test_an_ensemble_of_one_member_leaves_none_out(tmp_path: Path) -> None:
+    run = full_run(tmp_path / "run")
+    write_ensemble(
+        Ensemble(description="one", weights={"others": {"alpha": 1.0, "beta": 0.0}}), ensemble_path(run.folder, "fused")
+    )
+    page = write_report(gather(run), tmp_path / "report.html").path.read_text()
+    assert "Not shown: one member has all the weight on every machine." in page
 
 
 def test_names_from_outside_are_text(tmp_path: Path) -> None:

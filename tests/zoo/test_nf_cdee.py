@@ -310,3 +310,22 @@ def _moments(flow: ConditionalFlow, label: int) -> tuple[Tensor, Tensor]:
     weights = weights / weights.sum()
     mean = (weights * grid).sum(0)
     return mean, (weights * (grid - mean) ** 2).sum(0).sqrt()
+
+
+class TestNoise:
+    """Noise is on the vectors, and in training only."""
+
+    def losses(self, noise: float, training: bool, seed: int) -> float:
+        torch.manual_seed(0)
+        network = build(TINY.model_copy(update={"noise": noise}), SHAPE, 2).train(training)
+        torch.manual_seed(seed)
+        return network.losses(waves_of(6), torch.arange(6) % 2)["nll"].item()
+
+    def test_only_training_has_noise(self) -> None:
+        assert self.losses(0.2, training=False, seed=1) == self.losses(0.0, training=False, seed=2)
+        assert self.losses(0.2, training=True, seed=1) != self.losses(0.2, training=True, seed=2)
+
+    def test_it_widens_what_the_flow_sees(self) -> None:
+        """A flow that is still the identity pays half a square of the noise in each dimension."""
+        more = np.mean([self.losses(0.5, training=True, seed=seed) for seed in range(50)]) - self.losses(0.0, True, 0)
+        assert more == pytest.approx(TINY.mels * 0.5**2 / 2, rel=0.25)
