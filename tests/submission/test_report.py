@@ -234,9 +234,8 @@ def test_agreement_is_rank_correlation(facts: Facts) -> None:
 
 def test_an_ensemble_of_one_member_leaves_none_out(tmp_path: Path) -> None:
     run = full_run(tmp_path / "run")
-    write_ensemble(
-        Ensemble(description="one", weights={"others": {"alpha": 1.0, "beta": 0.0}}), ensemble_path(run.folder, "fused")
-    )
+    weights = {"others": {"alpha": 1.0}, "valve": {"beta": 1.0}}
+    write_ensemble(Ensemble(description="one or the other", weights=weights), ensemble_path(run.folder, "fused"))
     page = write_report(gather(run), tmp_path / "report.html").path.read_text()
     assert "Not shown: one member has all the weight on every machine." in page
 
