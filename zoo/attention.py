@@ -31,10 +31,10 @@ class AxialAttention(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         shape = features.shape
         tokens = features.reshape(-1, *shape[-2:])
-        if self.input is not None:
-            query, key, value = self.input(tokens).view(len(tokens), shape[-2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        else:
-            query = key = value = tokens.view(len(tokens), shape[-2], self.heads, -1).transpose(1, 2)
-        query, key = (F.rms_norm(each, each.shape[-1:]) for each in (query, key))
-        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(len(tokens), shape[-2], -1)
+        # Three products with a third of the weights each: after a single one, all three gradients would be copied together.
+        parts = [tokens] * 3 if self.input is None else [F.linear(tokens, third) for third in self.input.weight.chunk(3)]
+        query, key, value = (part.view(*part.shape[:2], self.heads, -1) for part in parts)
+        query, key = (F.rms_norm(part, part.shape[-1:]) for part in (query, key))
+        query, key, value = (part.transpose(1, 2) for part in (query, key, value))
+        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         return (mixed if self.output is None else self.output(mixed)).view(shape)

@@ -174,17 +174,23 @@ def test_a_steady_tone_reaches_the_spectrogram_branch_as_nothing() -> None:
     assert steady < 0.05 * seen[1].abs().max()
 
 
-def test_convolution_pads_to_the_ceiling_like_conv1d() -> None:
+@pytest.mark.parametrize(("inputs", "kernel", "stride"), [(1, 16, 4), (3, 16, 4), (3, 8, 8), (3, 7, 3)])
+@pytest.mark.parametrize("positions", [1, 7, 40, 41])
+def test_convolution_is_a_conv1d_padded_to_the_ceiling(inputs: int, kernel: int, stride: int, positions: int) -> None:
     torch.manual_seed(0)
-    for positions in (1, 7, 40, 41):
-        layer = Convolution(3, 5, 16, 4)
-        features = torch.randn(2, positions, 3)
-        count = -(-positions // 4)
-        missing = max(0, (count - 1) * 4 + 16 - positions)
-        padded = F.pad(features.mT, (missing // 2, missing - missing // 2))
-        expected = F.conv1d(padded, layer.weight[:, :, 0], stride=4).mT
-        assert expected.shape == (2, count, 5)
-        torch.testing.assert_close(layer(features), expected, rtol=1e-4, atol=1e-5)
+    layer = Convolution(inputs, 5, kernel, stride)
+    features = torch.randn(2, positions, inputs, requires_grad=True)
+    count = -(-positions // stride)
+    missing = (count - 1) * stride + kernel - positions
+    padded = F.pad(features.mT, (missing // 2, missing - missing // 2))
+    expected = F.conv1d(padded, layer.weight[:, :, 0], stride=stride).mT
+    assert expected.shape == (2, count, 5)
+    torch.testing.assert_close(layer(features), expected, rtol=1e-4, atol=1e-5)
+    seeds = torch.randn_like(expected)
+    sources = [features, layer.weight]
+    found = torch.autograd.grad(layer(features), sources, seeds)
+    for gradient, wanted in zip(found, torch.autograd.grad(expected, sources, seeds), strict=True):
+        torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-5)
 
 
 def softmax_attention(features: np.ndarray, layer: AxialAttention) -> np.ndarray:
