@@ -21,7 +21,10 @@ def list_checkpoints() -> None:
     for name, entry in weights.known().items():
         here = "yes" if weights.cached(name) else "no"
         rows.append([name, entry.encoder, entry.shown_size, entry.licence, here, entry.repository, entry.note])
-    out.print(table("known checkpoints", ["name", "encoder", "size", "licence", "here", "Hugging Face", "what it is"], rows))
+    shown = table("known checkpoints", ["name", "encoder", "size", "licence", "here", "Hugging Face", "what it is"], rows)
+    for column in shown.columns:
+        column.overflow = "fold"  # a repository's name cut short is of no use
+    out.print(shown)
     out.print("next: asdzoo weights fetch NAME; a file of yours works as well, --set model.weights=FILE")
 
 
@@ -53,4 +56,5 @@ def check(file: Annotated[Path, typer.Argument(help="A checkpoint: BEATs, OpenBE
         ["SHA-256", report.sha256],
         ["known as", report.name or "none of the known checkpoints"],
     ]
-    out.print(table(str(file), ["", "value"], rows))
+    out.print(table(str(file), ["it has", ""], rows))
+    out.print(f"next: asdzoo train-all --systems {report.kind}_lora --set model.weights={file}")

@@ -19,6 +19,7 @@ SHAPE = InputShape(16000, 16000)
 CLASSES_2024 = 148
 SMALL = beats.EncoderConfig(layers=2, width=32, heads=2, hidden=64, patch_width=16, position_kernel=8, position_groups=2)
 PLAN = Tuning(matrices=("q", "v", "out"), rank=2, raised=Raised(matrices=("v",), layers="2", rank=3))
+SMALL_BEATS = "model.beats.encoder={width: 32, heads: 2, hidden: 64, patch_width: 16, position_groups: 2}"
 SYSTEMS = [path.stem for path in sorted((Path(__file__).parents[2] / "configs" / "systems").glob("*.yaml"))]
 PRETRAINED = [name for name in SYSTEMS if "beats" in name or "eat" in name]
 
@@ -246,6 +247,24 @@ def test_a_missing_checkpoint_is_said_with_the_next_command(monkeypatch: pytest.
     with pytest.raises(AsdzooError, match=r"beats_iter3 are not here \(361 MB, licence MIT\)") as caught:
         load_system("beats_lora").build_network(3, 0)
     assert caught.value.hint.startswith("asdzoo weights fetch beats_iter3")
+    with pytest.raises(AsdzooError, match=r"eat_base are not here \(360 MB, licence MIT\)") as caught:
+        load_system("beats_eat", ["model.beats.init=random", SMALL_BEATS]).build_network(3, 0)
+    assert caught.value.hint.endswith("--set model.eat.weights=FILE; or, for a dry run, --set model.eat.init=random")
+
+
+# The sum of ranks over the adapted matrices of each ablation of the LoRA paper; one is rank x (768 in + 768 out) parameters.
+PAPER_RANKS = (
+    {"lora": 12 * 2 * 64}
+    | {f"lora_rank_{rank}": 12 * 2 * rank for rank in (4, 8, 16, 32, 64, 128)}
+    | {f"lora_matrices_{names}": 12 * len(names) * 64 for names in ("q", "k", "v", "qk", "qv", "kv", "qkv")}
+    | {f"lora_layers_{layers}": 4 * 2 * 64 for layers in ("1-4", "5-8", "9-12")}
+    | {f"lora_layers_{layers}": 8 * 2 * 64 for layers in ("1-8", "5-12", "1-4_9-12")}
+    | {"lora_plan_v": 12 * (64 + 96), "lora_plan_later": 6 * 2 * (64 + 96), "lora_plan_later_v": 6 * (64 + 64 + 64 + 96)}
+)
+
+
+def test_every_ablation_of_the_paper_is_there() -> None:
+    assert ablation_paths().keys() == {*PAPER_RANKS, "lora_full", "lora_frozen"}
 
 
 @pytest.mark.parametrize("path", ablation_paths().values(), ids=ablation_paths().keys())
@@ -256,21 +275,8 @@ def test_ablations_are_systems(path: Path) -> None:
     with torch.device("meta"):
         network = beats.build(config.model_copy(update={"init": "random"}), system.shape, CLASSES_2024)
     adapters = trainable(network.encoder)
-    per_rank = 12 * 2 * 768  # of one matrix in all layers
-    expected = {
-        "lora_rank_4": 2 * 4 * per_rank,
-        "lora_rank_128": 2 * 128 * per_rank,
-        "lora_matrices_qkv": 3 * 64 * per_rank,
-        "lora_matrices_k": 64 * per_rank,
-        "lora_layers_1-4": 2 * 64 * per_rank // 3,
-        "lora_layers_1-4_9-12": 2 * 64 * per_rank * 2 // 3,
-        "lora_plan_v": (64 + 96) * per_rank,
-        "lora_plan_later": (64 + 96) * per_rank,
-        "lora_plan_later_v": (64 + 80) * per_rank,
-        "lora_full": sum(value.numel() for value in network.encoder.parameters()),
-        "lora_frozen": 0,
-    }
-    assert adapters == expected.get(path.stem, adapters)
+    table = {"lora_full": sum(value.numel() for value in network.encoder.parameters()), "lora_frozen": 0}
+    assert adapters == (table[path.stem] if path.stem in table else 2 * 768 * PAPER_RANKS[path.stem])
     assert system.config.description
 
 

@@ -13,7 +13,7 @@ import math
 from typing import ClassVar
 
 import torch
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
@@ -41,6 +41,8 @@ class EncoderConfig(Frozen):
     position_groups: PositiveInt = 16
     buckets: PositiveInt = 320  # of relative positions
     max_distance: PositiveInt = 800  # patches; farther ones share the last bucket
+    fbank_mean: float = 15.41663  # what features are normalised by; no checkpoint says it, and training anew (ESPnet's
+    fbank_deviation: PositiveFloat = 6.55582  # recipes for OpenBEATs) may have taken other statistics than BEATs did
     dropout: NonNegativeFloat = 0.0  # in training, after the positions and each half of a layer
 
 
@@ -96,6 +98,7 @@ class BEATs(Encoder):
         super().__init__()
         self.width = config.width
         self.max_distance = config.max_distance
+        self.fbank_mean, self.fbank_deviation = config.fbank_mean, config.fbank_deviation
         with torch.device("cpu"):  # also when the encoder is made on the meta device, to count or check
             self.front_end = KaldiFbank("povey", mels=MELS, sample_rate=self.sample_rate)
         self.patch_embedding = nn.Conv2d(1, config.patch_width, PATCH, PATCH, bias=False)
@@ -120,7 +123,7 @@ class BEATs(Encoder):
     def fbank(self, waves: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Normalised log mel energies and the padding of their patches: (batch, frames, 128), (batch, patches) or None."""
         waves, lengths = at_least(waves, lengths, self.front_end.length + (PATCH - 1) * self.front_end.hop)
-        fbank = (self.front_end(waves * 2**15) - 15.41663) / (2 * 6.55582)
+        fbank = (self.front_end(waves * 2**15) - self.fbank_mean) / (2 * self.fbank_deviation)
         if lengths is None:
             return fbank, None
         columns = torch.arange(fbank.shape[1] // PATCH, device=waves.device)

@@ -5,11 +5,15 @@ gives the same gradients. Open there: the weight of the branch losses, and how e
 each is scaled to length 1 first, so that the cosine of two clips is the mean of their branches' cosines.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from zoo.config import Frozen
+from zoo.errors import AsdzooError
 from zoo.losses import ArcFace, ArcFaceConfig, unit
 from zoo.models import InputShape
 from zoo.models import beats as _beats
@@ -36,8 +40,10 @@ class BEATsEAT(PretrainedNetwork):
 
     def __init__(self, config: Config, shape: InputShape, classes: int) -> None:
         super().__init__()
-        self.beats = _beats.build(config.beats, shape, classes)
-        self.eat = _eat.build(config.eat, shape, classes)
+        with _hints_of("beats"):
+            self.beats = _beats.build(config.beats, shape, classes)
+        with _hints_of("eat"):
+            self.eat = _eat.build(config.eat, shape, classes)
         self.untrained = self.beats.untrained or self.eat.untrained
         self.branch_weight = config.branch_weight
         self.dim = self.beats.dim + self.eat.dim
@@ -53,6 +59,15 @@ class BEATsEAT(PretrainedNetwork):
             "eat": self.branch_weight * self.eat.head(second, labels),
             "whole": self.head(_joined(first, second), labels),
         }
+
+
+@contextmanager
+def _hints_of(branch: str) -> Iterator[None]:
+    """Hints name keys of a system with one encoder; here they stand one block deeper."""
+    try:
+        yield
+    except AsdzooError as problem:
+        raise AsdzooError(problem.message, problem.hint.replace("model.", f"model.{branch}.")) from problem
 
 
 def _joined(first: Tensor, second: Tensor) -> Tensor:
