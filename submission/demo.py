@@ -25,7 +25,7 @@ authors:
 
 
 def demo(folder: Path, tiny: bool, run_command: Callable[[Sequence[str]], int]) -> None:
-    """Run synth, scan, train-all, evaluate, fuse, submit and check below `folder`, printing each command and its time.
+    """Run synth, scan, train-all, evaluate, fuse, report, submit and check below `folder`, printing each command and its time.
 
     A demo that was cut off goes on: recordings that are there are not written again.
 
@@ -49,10 +49,11 @@ def demo(folder: Path, tiny: bool, run_command: Callable[[Sequence[str]], int]) 
         ["train-all", "--data", str(data), "--run", str(run), "--systems", "nf_cdee_tiny,dual_branch_cnn_tiny", *steps],
         ["evaluate", "--run", str(run)],
         ["fuse", "--run", str(run), "--groups", "periodic"],
+        ["report", "--run", str(run)],
         ["submit", "--run", str(run), "--team", str(team)],
     ):
         type_in(arguments)
     (package,) = (run / "submission").glob("*.zip")
     type_in(["check", str(package), "--data", str(data)])
     out.print(f"\nAll in {time.monotonic() - begun:.0f} s: the recordings are in {data}, what was trained and scored in {run},")
-    out.print(f"and {package} is what one would send in.")
+    out.print(f"{run / 'report.html'} is for a browser, and {package} is what one would send in.")

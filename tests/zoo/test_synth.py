@@ -75,7 +75,7 @@ def test_folders_are_returned_and_progress_is_told(tmp_path: Path) -> None:
     ("size", "machines", "train", "test", "seconds"),
     [
         ("tiny", 3, (24, 4), 6, {2.0}),
-        ("small", 7, (100, 10), 25, {4.0}),
+        ("small", 8, (100, 10), 25, {4.0}),
         ("full", 16, (990, 10), 50, {10.0, 12.0}),
     ],
 )
