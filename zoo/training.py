@@ -11,7 +11,7 @@ time of one.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,12 +24,14 @@ from torch import Tensor
 from zoo.config import Frozen
 from zoo.errors import AsdzooError
 from zoo.models import Network, PreparedNetwork
+from zoo.prefetch import one_ahead
 from zoo.sampling import Indices, Order, crop_generator, split_holdout, step_seed
 from zoo.schedules import Schedule, learning_rate
 
 VERSION = 1  # raised when the same config and data would train to something else
 State = dict[str, Any]
 Fetch = Callable[[Indices, np.random.Generator | None], tuple[Tensor, Tensor]]
+Batch = tuple[Tensor, Tensor, Tensor]  # waves, labels, lengths
 
 
 class TrainingConfig(Frozen):
@@ -134,6 +136,7 @@ class Trainer:
         losses = _losses_of_prepared(network) if data.prepared else network.losses
         self.losses: Callable[..., dict[str, Tensor]] = torch.compile(losses) if config.compile else losses
         self.step = 0
+        self.batches: Generator[Batch] | None = None  # the micro-batches from the coming step on
         self.best: list[tuple[float, int, dict[str, Tensor]]] = []  # (held-out loss, step, weights), best first
         self.history: list[dict[str, float]] = []
         bf16 = accelerator.device.type == "cuda" and torch.cuda.is_bf16_supported()
@@ -147,18 +150,21 @@ class Trainer:
         if resume is not None:
             self._restore(resume)
         saved = time.monotonic()
-        while self.step < self.config.steps and not self._out_of_patience():
-            started = time.monotonic()
-            losses = self._step()
-            self.step += 1
-            if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
-                self._validate(losses, started)
-            total, rate = sum(losses.values()), self._rate(self.step - 1)
-            speed = self.clips_per_step / max(time.monotonic() - started, 1e-9)
-            self.hooks.progress(Progress(self.step, self.config.steps, total, rate, speed))
-            if time.monotonic() - saved >= self.hooks.save_seconds:
-                self.hooks.save(self.state())
-                saved = time.monotonic()
+        try:
+            while self.step < self.config.steps and not self._out_of_patience():
+                started = time.monotonic()
+                losses = self._step()
+                self.step += 1
+                if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
+                    self._validate(losses, started)
+                total, rate = sum(losses.values()), self._rate(self.step - 1)
+                speed = self.clips_per_step / max(time.monotonic() - started, 1e-9)
+                self.hooks.progress(Progress(self.step, self.config.steps, total, rate, speed))
+                if time.monotonic() - saved >= self.hooks.save_seconds:
+                    self.hooks.save(self.state())
+                    saved = time.monotonic()
+        finally:
+            self._drop_batches()
         self._finish()
         self.hooks.done(self.step)
 
@@ -195,6 +201,7 @@ class Trainer:
                         "use --device cpu, or a smaller input.seconds",
                     ) from None
                 self.micro = math.ceil(self.micro / 2)
+                self._drop_batches()
                 self.optimizer.zero_grad(set_to_none=True)
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()
@@ -205,34 +212,58 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(self.step)
         torch.manual_seed(step_seed(self.seed, self.step))
-        generator = crop_generator(self.seed, self.step)
-        indices = self.order.take(self.step * self.clips_per_step, self.clips_per_step)
+        if self.batches is None:
+            self.batches = self._batches()
         sums: dict[str, Tensor] = {}
-        parts = [indices[start : start + self.micro] for start in range(0, len(indices), self.micro)]
-        for part in parts:
-            losses = self._losses(part, generator)
-            share = len(part) / len(indices)
+        for part in self._parts(self.step):
+            losses = self._losses(next(self.batches))
+            share = len(part) / self.clips_per_step
             self.accelerator.backward(torch.stack(list(losses.values())).sum() * share)
             for name, loss in losses.items():
                 sums[name] = sums.get(name, torch.zeros((), device=loss.device)) + loss.detach().float() * share
-        values = {name: float(value) for name, value in sums.items()}
+        values = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))  # the step's one wait for the device
         if not all(math.isfinite(value) for value in values.values()):
-            self._refuse(values, indices)
+            self._refuse(values, np.concatenate(self._parts(self.step)))
         if self.config.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self.parameters, self.config.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return values
 
-    def _losses(self, indices: Indices, generator: np.random.Generator | None) -> dict[str, Tensor]:
-        device = self.accelerator.device
+    def _parts(self, step: int) -> list[Indices]:
+        """The clips of each micro-batch of a step."""
+        indices = self.order.take(step * self.clips_per_step, self.clips_per_step)
+        return [indices[start : start + self.micro] for start in range(0, len(indices), self.micro)]
+
+    def _batches(self) -> Generator[Batch]:
+        """The micro-batches of this step and all to come, fetched while the device works on the one before."""
+
+        def in_order() -> Generator[Batch]:
+            for step in range(self.step, self.config.steps):
+                generator = crop_generator(self.seed, step)
+                for part in self._parts(step):
+                    yield self._fetched(part, generator)
+
+        return in_order() if self.data.prepared else one_ahead(in_order())
+
+    def _drop_batches(self) -> None:
+        if self.batches is not None:
+            self.batches.close()  # at a place of our choosing: the garbage collector may run in the very thread it waits for
+            self.batches = None
+
+    def _fetched(self, indices: Indices, generator: np.random.Generator | None) -> Batch:
         waves, lengths = self.data.fetch(indices, generator)
-        labels = torch.from_numpy(self.data.labels[indices])
+        batch = (waves, torch.from_numpy(self.data.labels[indices]), lengths)
+        if self.accelerator.device.type == "cuda" and not waves.is_cuda:
+            batch = (batch[0].pin_memory(), batch[1].pin_memory(), batch[2].pin_memory())  # else copies make the host wait
+        return batch
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        device = self.accelerator.device
+        waves, labels, lengths = (values.to(device, non_blocking=True) for values in batch)
         # accelerate's own precision is one for the whole process; here each system has its own
         with torch.autocast(device.type, torch.bfloat16, enabled=self.half):
-            return self.losses(
-                waves.to(device, non_blocking=True), labels.to(device, non_blocking=True), lengths.to(device, non_blocking=True)
-            )
+            return self.losses(waves, labels, lengths)
 
     def _refuse(self, values: dict[str, float], indices: Indices) -> None:
         bad = ", ".join(f"{name} = {value}" for name, value in values.items() if not math.isfinite(value))
@@ -261,7 +292,7 @@ class Trainer:
         total = 0.0
         for start in range(0, len(self.held_out), self.config.batch):
             indices = self.held_out[start : start + self.config.batch]
-            total += float(torch.stack(list(self._losses(indices, None).values())).sum()) * len(indices)
+            total += float(torch.stack(list(self._losses(self._fetched(indices, None)).values())).sum()) * len(indices)
         return total / len(self.held_out)
 
     def _out_of_patience(self) -> bool:
@@ -292,7 +323,7 @@ class Trainer:
         generator = crop_generator(self.seed, self.step)
         batches = max(1, len(self.order.members) // self.config.batch)
         for batch in range(batches):
-            self._losses(self.order.take(batch * self.config.batch, self.config.batch), generator)
+            self._losses(self._fetched(self.order.take(batch * self.config.batch, self.config.batch), generator))
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 
