@@ -7,6 +7,7 @@ through everything, those of the adapters are small). Each line is a process of 
 """
 
 import argparse
+import importlib.util
 import json
 import resource
 import statistics
@@ -14,9 +15,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from zoo.console import out, table
@@ -32,7 +35,7 @@ SYSTEMS = {
 
 
 def seconds(work: Callable[[], object], device: str, repeats: int) -> float:
-    """Median time of `work`, after one call that is not counted."""
+    """Median time of `work`, after one call that is not counted unless it is the only one."""
     times = []
     for _ in range(repeats + 1):
         started = time.perf_counter()
@@ -40,7 +43,7 @@ def seconds(work: Callable[[], object], device: str, repeats: int) -> float:
         if device == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - started)
-    return statistics.median(times[1:])
+    return statistics.median(times[1:] or times)
 
 
 def ideal(device: str, dtype: torch.dtype) -> float:
@@ -50,66 +53,133 @@ def ideal(device: str, dtype: torch.dtype) -> float:
     return 2 * size**3 / seconds(lambda: a @ a, device, 5)
 
 
-def measure(name: str, task: str, batch: int, repeats: int, device: str, compiled: bool) -> dict[str, float]:
-    """One line of the table."""
-    half = device == "cuda" and torch.cuda.is_bf16_supported()
-    system = load_system(name, SYSTEMS[name])
-    network = system.build_network(CLASSES, seed=0)
-    with sdpa_kernel(SDPBackend.MATH):  # the counter does not know the CPU's fused attention
-        flops = 2 * cost_of(network, system.shape).macs
-    network.to(device)
-    losses: Callable[..., dict[str, Tensor]] = torch.compile(network.losses) if compiled else network.losses
-    waves = 0.1 * torch.randn(batch, system.shape.samples or 160_000, device=device)
-    labels = torch.arange(batch, device=device) % CLASSES
-    optimizer = torch.optim.AdamW([value for value in network.parameters() if value.requires_grad], fused=device == "cuda")
+def ours(name: str) -> Any:
+    """The network of a system of the zoo."""
+    return load_system(name, SYSTEMS[name]).build_network(CLASSES, seed=0)
+
+
+def theirs(reference: Path, name: str) -> Any:
+    """What `build` of the reference's file gives."""
+    spec = importlib.util.spec_from_file_location("reference", reference)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.build(name, CLASSES)
+
+
+def half(device: str) -> bool:
+    return device == "cuda" and torch.cuda.is_bf16_supported()
+
+
+def clips(batch: int, device: str) -> Tensor:
+    return 0.1 * torch.randn(batch, 160_000, device=device)
+
+
+def embedding(network: nn.Module, waves: Tensor) -> Callable[[], Tensor]:
+    network.eval()
 
     def embed() -> Tensor:
-        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=half):
-            return network(waves)
+        device = waves.device.type
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=half(device)):
+            embedded: Tensor = network(waves)
+            return embedded
+
+    return embed
+
+
+def training(network: Any, waves: Tensor, compiled: bool) -> Callable[[], None]:
+    network.train()
+    losses = torch.compile(network.losses) if compiled else network.losses
+    device = waves.device.type
+    labels = torch.arange(len(waves), device=device) % CLASSES
+    optimizer = torch.optim.AdamW([value for value in network.parameters() if value.requires_grad], fused=device == "cuda")
 
     def step() -> None:
-        with torch.autocast(device, torch.bfloat16, enabled=half):
+        with torch.autocast(device, torch.bfloat16, enabled=half(device)):
             loss = torch.stack(list(losses(waves, labels).values())).sum()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    network.train(task == "train")
-    took = seconds(step if task == "train" else embed, device, repeats)
+    return step
+
+
+def measure(name: str, task: str, options: argparse.Namespace) -> dict[str, float]:
+    """One line of the table, without the share of the ideal where a reference is measured."""
+    device, batch = options.device, options.batch
+    network = theirs(options.reference, name) if options.reference else ours(name)
+    network.to(device)
+    waves = clips(batch, device)
+    work = training(network, waves, options.compile) if task == "train" else embedding(network, waves)
+    took = seconds(work, device, options.repeats)
     if device == "cuda":
         peak = torch.cuda.max_memory_allocated() / 2**20
     else:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    work = flops * batch * (2 if task == "train" else 1) / took
-    rate = ideal(device, torch.bfloat16 if half else torch.float32)
-    return {"clips": batch / took, "peak": peak, "tera": work / 1e12, "share": work / rate}
+    found = {"clips": batch / took, "peak": peak}
+    if not options.reference:
+        network.eval().to("cpu")
+        with sdpa_kernel(SDPBackend.MATH):  # the counter does not know the CPU's fused attention
+            flops = 2 * cost_of(network, load_system(name).shape).macs
+        rate = flops * batch * (2 if task == "train" else 1) / took
+        found["tera"] = rate / 1e12
+        found["share"] = rate / ideal(device, torch.bfloat16 if half(device) else torch.float32)
+    return found
+
+
+def ratio(name: str, options: argparse.Namespace) -> dict[str, float]:
+    """How many times as fast as the reference we embed: the median over turns, each one of both."""
+    waves = clips(options.batch, options.device)
+    here = embedding(ours(name).to(options.device), waves)
+    there = embedding(theirs(options.reference, name).to(options.device), waves)
+    turns = [[seconds(work, options.device, 0) for work in (there, here)] for _ in range(options.repeats + 1)]
+    return {"ratio": statistics.median(reference / own for reference, own in turns[1:])}
+
+
+def in_a_process(name: str, task: str, options: argparse.Namespace, reference: Path | None) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.bench.bench_encoders", "--measure", name, task]
+    command += ["--batch", str(options.batch), "--repeats", str(options.repeats), *(["--compile"] if options.compile else [])]
+    command += ["--reference", str(reference)] if reference else []
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found: dict[str, float] = json.loads(printed.splitlines()[-1])
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--systems", default="beats_lora,eat_lora")
+    parser.add_argument("--tasks", default="embed,train")
     parser.add_argument("--batch", type=int, help="clips of one pass; 64 on a GPU, 2 on a CPU")
     parser.add_argument("--repeats", type=int, help="20 on a GPU, 3 on a CPU")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--reference", type=Path, metavar="FILE", help="another implementation to be held against")
     parser.add_argument("--measure", nargs=2, metavar=("SYSTEM", "TASK"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    batch = options.batch or (64 if device == "cuda" else 2)
-    repeats = options.repeats or (20 if device == "cuda" else 3)
+    options.device = "cuda" if torch.cuda.is_available() else "cpu"
+    options.batch = options.batch or (64 if options.device == "cuda" else 2)
+    options.repeats = options.repeats or (20 if options.device == "cuda" else 3)
     if options.measure:
-        sys.stdout.write(json.dumps(measure(*options.measure, batch, repeats, device, options.compile)) + "\n")
+        name, task = options.measure
+        found = ratio(name, options) if task == "ratio" else measure(name, task, options)
+        sys.stdout.write(json.dumps(found) + "\n")
         return
-    rows = []
+    rows, sentences = [], []
     for name in options.systems.split(","):
-        for task in ("embed", "train"):
-            command = [sys.executable, "-m", "tests.bench.bench_encoders", "--measure", name, task, "--batch", str(batch)]
-            command += ["--repeats", str(repeats), *(["--compile"] if options.compile else [])]
-            printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            found = json.loads(printed.splitlines()[-1])
-            rows.append([name, task, batch, found["clips"], round(found["peak"]), found["tera"], found["share"]])
-    where = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    columns = ["system", "task", "batch", "clips/s", "peak MiB", "TFLOP/s", "share of ideal"]
+        for task in options.tasks.split(","):
+            for reference in (None, options.reference) if options.reference else (None,):
+                found = in_a_process(name, task, options, reference)
+                who = "reference" if reference else "ours"
+                cells = [found["clips"], round(found["peak"]), found.get("tera"), found.get("share")]
+                rows.append([name, task, who, options.batch, *cells])
+        if options.reference:
+            times = in_a_process(name, "ratio", options, options.reference)["ratio"]
+            sentences.append(f"{name}: waveform to embedding {times:.2f} times as fast as the reference, in turns")
+    where = torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    columns = ["system", "task", "whose", "batch", "clips/s", "peak MiB", "TFLOP/s", "share of ideal"]
     out.print(table(f"pretrained encoders on {where}", columns, rows))
+    for sentence in sentences:
+        out.print(sentence)
 
 
 if __name__ == "__main__":
