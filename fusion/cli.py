@@ -88,7 +88,7 @@ def fuse(
     skip_missing: Annotated[bool, typer.Option("--skip-missing", help="Go on without members that were not trained.")] = False,
     group: Annotated[list[str] | None, typer.Option(help="File a machine in a group: MyPump=periodic.")] = None,
     systems: Annotated[str | None, typer.Option(help="Only these systems: a,b.")] = None,
-    method: Annotated[str, typer.Option(help="How weights are found: ours, grid, greedy, equal.")] = "ours",
+    method: Annotated[str, typer.Option(help="How weights are found: averaged, grid, greedy, equal.")] = "averaged",
     combiner: Annotated[str | None, typer.Option(help="weighted (the default), rank, min, max.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the result; the ensemble's, or fused.")] = None,
     resubstitution: Annotated[
@@ -114,7 +114,7 @@ def fuse(
         raise unknown_name("method", method, METHODS)
     if combiner is not None and combiner not in COMBINERS:
         raise unknown_name("combiner", combiner, COMBINERS)
-    if ensemble is not None and (groups or systems or combiner or resubstitution or method != "ours"):
+    if ensemble is not None and (groups or systems or combiner or resubstitution or method != "averaged"):
         raise AsdzooError(
             "--ensemble brings its own members, weights and combiner",
             "leave out --groups, --systems, --method, --combiner and --resubstitution, or leave out --ensemble",
@@ -201,7 +201,7 @@ def _searched(stacked: "Stack", plan: "Plan", run: "Run", notes: list[str]) -> t
     def judge(objective: "Objective", weights: "Floats") -> "Parts":
         return judged_in_study(objective, weights, run.folder / "ensembles" / "study.log", bar)
 
-    found, objective = fit_ensemble(stacked, plan, judge if plan.method == "ours" else None)
+    found, objective = fit_ensemble(stacked, plan, judge if plan.method == "averaged" else None)
     more = list(found.found.notes) if found.found else []
     return found, [*notes, *(objective.notes if objective else []), *more]
 

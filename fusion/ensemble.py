@@ -36,7 +36,7 @@ class Member(Frozen):
 class Found(Frozen):
     """How the weights were found."""
 
-    method: str  # ours, grid, greedy, equal
+    method: str  # averaged, grid, greedy, equal
     trials: int | None = None  # candidates tried
     labelled: list[str] = Field(default_factory=list)  # machines whose labels were used
     shrinkage: dict[str, float] = Field(default_factory=dict)  # as `fusion.search` chose it; empty for equal weights

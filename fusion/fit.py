@@ -22,7 +22,7 @@ TRIALS = 1001  # step 0.1 for five systems
 class Plan:
     """What `asdzoo fuse` was asked for."""
 
-    method: Method = "ours"
+    method: Method = "averaged"
     combiner: Combiner = "weighted"
     groups: tuple[str, ...] = ()  # groups that get a weight vector of their own
     filed: Mapping[str, str] | None = None  # machine -> group, beyond configs/groups.yaml
@@ -65,7 +65,7 @@ def _candidates(objective: Objective, plan: Plan) -> Floats:
     count = len(objective.systems)
     if plan.method == "grid":
         return lattice(count, round(1 / STEP))
-    return finest_lattice(count, plan.trials) if plan.method == "ours" else np.full((1, count), 1 / count)
+    return finest_lattice(count, plan.trials) if plan.method == "averaged" else np.full((1, count), 1 / count)
 
 
 def _keys(machines: Sequence[str], plan: Plan) -> tuple[dict[str, str], list[str]]:
@@ -94,7 +94,7 @@ def _equal(systems: Sequence[str], plan: Plan, notes: list[str]) -> Ensemble:
 
 def _ensemble(objective: Objective, plan: Plan, fit: CrossFit, trials: int, notes: list[str]) -> Ensemble:
     vectors = fit.solution.vectors
-    if plan.method == "ours" and not fit.solution.settings:
+    if plan.method == "averaged" and not fit.solution.settings:
         notes = [*notes, "equal weights did best on machines left out"]
     for key, vector in vectors.items():
         dropped = [system for system, weight in zip(objective.systems, vector, strict=True) if weight == 0]
@@ -111,7 +111,7 @@ def _ensemble(objective: Objective, plan: Plan, fit: CrossFit, trials: int, note
         else {machine: _named(objective, vector) for machine, vector in fit.held_out.items()},
         found=Found(
             method=plan.method,
-            trials=trials if plan.method in ("ours", "grid") else None,
+            trials=trials if plan.method in ("averaged", "grid") else None,
             labelled=list(objective.machines),
             shrinkage=dict(fit.solution.settings),
             cross_validated=fit.cross_validated,

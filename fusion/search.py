@@ -2,14 +2,14 @@
 
 A method turns the labelled machines into one weight vector for each named group and one for the others:
 
-ours    the mean of all candidates, each counted by exp(evidence / temperature). The evidence is the official score on the
-        labelled machines times their number; machines outside the group count with a factor `outside`. A high temperature
-        shrinks towards equal weights, `outside` = 1 towards the common weights. The usual setting is kept unless another one
-        does better by `MINIMUM_GAIN` in leave-one-machine-out cross-validation. Averaging over all good candidates instead
-        of taking the best one is what keeps the luck of one machine out. Systems that do harm get weight 0
-grid    the report's: the best of all vectors with step 0.05, by exhaustion
-greedy  from the best single system, mix in one system at a time at the best share of the grid while that helps
-equal   equal weights
+averaged  the mean of all candidates, each counted by exp(evidence / temperature). The evidence is the official score on the
+          labelled machines times their number; machines outside the group count with a factor `outside`. A high temperature
+          shrinks towards equal weights, `outside` = 1 towards the common weights. The usual setting is kept unless another one
+          does better by `MINIMUM_GAIN` in leave-one-machine-out cross-validation. Averaging over all good candidates instead
+          of taking the best one is what keeps the luck of one machine out. Systems that do harm get weight 0
+grid      the report's: the best of all vectors with step 0.05, by exhaustion
+greedy    from the best single system, mix in one system at a time at the best share of the grid while that helps
+equal     equal weights
 
 `tests/bench/bench_fusion.py` compares them on machines they have not seen.
 """
@@ -26,7 +26,7 @@ from fusion.metrics import Floats
 from fusion.objective import Objective, Parts
 from fusion.simplex import STEP, rounded
 
-Method = Literal["ours", "grid", "greedy", "equal"]
+Method = Literal["averaged", "grid", "greedy", "equal"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 TEMPERATURES = (np.inf, 0.12, 0.06, 0.03, 0.015, 0.007)  # in units of the official score; infinite is equal weights
@@ -110,7 +110,7 @@ def _greedy_vector(problem: Problem, importance: Floats) -> Floats:
         tried = ((1 - shares) * chosen + shares * singles).reshape(-1, len(singles))
 
 
-def _ours(problem: Problem) -> Solution:
+def _averaged(problem: Problem) -> Solution:
     temperature, factor = _chosen_setting(problem)
     if np.isinf(temperature):
         return _equal(problem)
@@ -170,4 +170,9 @@ def _cross_validated(problem: Problem, settings: Sequence[tuple[float, float]]) 
     return Parts(problem.machines, np.empty(0), sums, counts, problem.parts.harmonic).score()
 
 
-_SOLVERS: Mapping[Method, Callable[[Problem], Solution]] = {"ours": _ours, "grid": _grid, "greedy": _greedy, "equal": _equal}
+_SOLVERS: Mapping[Method, Callable[[Problem], Solution]] = {
+    "averaged": _averaged,
+    "grid": _grid,
+    "greedy": _greedy,
+    "equal": _equal,
+}

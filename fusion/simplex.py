@@ -28,7 +28,7 @@ def lattice(systems: int, steps: int) -> Floats:
     if count > LARGEST:
         raise AsdzooError(
             f"{systems} systems have {count} weight vectors of step {1 / steps:g}, at most {LARGEST} are tried",
-            "--method ours, fewer --trials, or fewer --systems",
+            "--method averaged, fewer --trials, or fewer --systems",
         )
     bars = np.array(list(combinations(range(steps + systems - 1), systems - 1)), dtype=np.int64)
     bars = bars.reshape(count, systems - 1)

@@ -102,7 +102,7 @@ def repetition(scenario: str, seed: int) -> dict[str, tuple[float, float, float]
         np.nan,
     )
     fine, coarse = development.judge(lattice(5, round(1 / STEP))), development.judge(finest_lattice(5, TRIALS))
-    for method, parts in (("equal", coarse), ("greedy", coarse), ("grid", fine), ("ours", coarse)):
+    for method, parts in (("equal", coarse), ("greedy", coarse), ("grid", fine), ("averaged", coarse)):
         for named in (set(), {"periodic"}) if method != "equal" else (set(),):
             problem = Problem(development, parts, keys(DEVELOPMENT, "d", named))
             fit = cross_fit(problem, method)

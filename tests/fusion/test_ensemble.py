@@ -64,7 +64,7 @@ def test_written_and_read_it_is_the_same_to_the_last_bit(tmp_path: Path) -> None
         weights={"others": {"a": third, "b": 1 / 3, "c": 1 - third - 1 / 3}},
         development={"fan": {"a": 0.1 + 0.2, "b": 0.7}},
         groups={"MyPump": "impulsive"},
-        found=Found(method="ours", trials=7, shrinkage={"temperature": 0.06}, cross_validated=0.1 + 0.5, notes=["é: so"]),
+        found=Found(method="averaged", trials=7, shrinkage={"temperature": 0.06}, cross_validated=0.1 + 0.5, notes=["é: so"]),
     )
     write_ensemble(ensemble, tmp_path / "three.yaml")
     assert read_ensemble(tmp_path / "three.yaml") == ensemble

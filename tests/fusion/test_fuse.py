@@ -166,7 +166,7 @@ def test_resubstitution_marks_the_run(tmp_path: Path, capsys: pytest.CaptureFixt
     assert read_ensemble(tmp_path / "ensembles" / "fused.yaml").development == {}
 
 
-@pytest.mark.parametrize("method", ["ours", "grid", "greedy", "equal"])
+@pytest.mark.parametrize("method", ["averaged", "grid", "greedy", "equal"])
 def test_methods(tmp_path: Path, method: str) -> None:
     usual_run(tmp_path)
     assert command(tmp_path, "--method", method, "--systems", "alpha, gamma") == 0
@@ -274,7 +274,11 @@ def nothing_left(folder: Path) -> list[str]:
     [
         (no_run, "is not a run", "asdzoo train-all --run"),
         (no_scores, "holds no scores", "asdzoo train-all --run"),
-        (with_options("--method", "gird"), "unknown method 'gird' (did you mean grid?)", "known: ours, grid, greedy, equal"),
+        (
+            with_options("--method", "gird"),
+            "unknown method 'gird' (did you mean grid?)",
+            "known: averaged, grid, greedy, equal",
+        ),
         (with_options("--combiner", "mean"), "unknown combiner 'mean'", "known: weighted, rank, min, max"),
         (with_options("--groups", "periodc"), "unknown group 'periodc' (did you mean periodic?)", "stationary"),
         (with_options("--group", "MyPump"), "is not MACHINE=GROUP", "for example"),

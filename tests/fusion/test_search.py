@@ -104,7 +104,7 @@ def test_every_method_gives_weights(method: Method) -> None:
     assert set(solution.vectors) == ({OTHERS} if method == "equal" else {OTHERS, "periodic"})
 
 
-@pytest.mark.parametrize("method", ["ours", "grid", "greedy"])
+@pytest.mark.parametrize("method", ["averaged", "grid", "greedy"])
 def test_the_system_that_is_good_for_one_group_is_found(method: Method) -> None:
     solution = solve(problem(), method)
     assert np.argmax(solution.of("periodic")) == 2
@@ -137,7 +137,7 @@ def test_without_labels_or_with_one_machine() -> None:
         assert abs(solve(one, method).of(OTHERS).sum() - 1) < 1e-9
 
 
-@pytest.mark.parametrize("method", ["ours", "grid", "greedy"])
+@pytest.mark.parametrize("method", ["averaged", "grid", "greedy"])
 def test_labels_of_a_machine_do_not_touch_its_own_weights(method: Method) -> None:
     """Shuffle gearbox's labels: the weights for the others change, its own and so its fused scores do not."""
     scores, plan = stacked(), Plan(method=method, groups=("periodic",), trials=300)
@@ -193,7 +193,7 @@ def test_same_input_same_weights() -> None:
 
 def test_official_of_held_out_weights_is_between_worst_and_best() -> None:
     whole = problem()
-    fit = cross_fit(whole, "ours")
+    fit = cross_fit(whole, "averaged")
     assert whole.parts.score().min() <= fit.cross_validated <= 1
     assert official_of(whole, dict.fromkeys(whole.machines, np.full(3, 1 / 3))) == pytest.approx(
         cross_fit(whole, "equal").cross_validated, abs=1e-12
