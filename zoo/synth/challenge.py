@@ -45,7 +45,9 @@ class _Extent:
 
 _EXTENTS = {
     "tiny": _Extent(("Fan", "Gearbox"), ("RoboticArm",), 24, 4, 6, 2.0),
-    "small": _Extent(("Bearing", "Gearbox", "Slider", "ToyTrain", "Valve"), ("HairDryer", "RoboticArm", "Scanner"), 100, 10, 25, 4.0),
+    "small": _Extent(
+        ("Bearing", "Gearbox", "Slider", "ToyTrain", "Valve"), ("HairDryer", "RoboticArm", "Scanner"), 100, 10, 25, 4.0
+    ),
     "full": _Extent((), (), 990, 10, 50, None),
 }
 
