@@ -191,7 +191,8 @@ def _one_year(root: Path, folders: list[_MachineFolder], year: str | None) -> tu
         candidates = sorted(frozenset.union(*(years for _, years in unclear)))
         machines = ", ".join(dict.fromkeys(folder.machine for folder, _ in unclear))
         raise AsdzooError(
-            f"{root} does not say its year: {machines} may be of {', '.join(candidates)}", f"add --year {candidates[0]}, say"
+            f"{root} does not say its year: {machines} may be of {', '.join(candidates)}",
+            f"say which, for example --year {candidates[0]}",
         )
     found = sorted(frozenset.union(*likely))
     if len(found) > 1:

@@ -20,12 +20,8 @@ class Year:
     development_sections: tuple[str, ...] = ("00",)
     evaluation_sections: tuple[str, ...] = ("00",)
     sections_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # machine -> all its sections, where they differ
-    seconds: tuple[float, float] | None = None  # shortest and longest clip of the year
-    seconds_of: Mapping[str, float] = field(default_factory=dict)  # machine -> length of every clip, where measured
     channels: int = 1
-    has_domains: bool = True  # False in 2020
     domain_known_at_test: bool = False  # True in 2021, when evaluation names say it
-    has_attributes: bool = True  # names and CSVs carry attributes (CSVs from 2022 on)
     no_attributes: tuple[str, ...] = ()  # machines whose attributes are hidden
 
     @property
@@ -60,9 +56,6 @@ YEARS: dict[str, Year] = {
             "ToyCar": ("01", "02", "03", "04", "05", "06", "07"),  # development 01-04, evaluation 05-07
             "ToyConveyor": ("01", "02", "03", "04", "05", "06"),  # development 01-03, evaluation 04-06
         },
-        seconds=(10.0, 11.0),  # 11 is the longest; the shortest is unverified
-        has_domains=False,
-        has_attributes=False,
     ),
     "2021": Year(
         "2021",
@@ -70,7 +63,6 @@ YEARS: dict[str, Year] = {
         evaluation=_2021,
         development_sections=("00", "01", "02"),
         evaluation_sections=("03", "04", "05"),
-        seconds=(10.0, 10.0),
         domain_known_at_test=True,
     ),
     "2022": Year(
@@ -79,14 +71,11 @@ YEARS: dict[str, Year] = {
         evaluation=_2022,
         development_sections=("00", "01", "02"),
         evaluation_sections=("03", "04", "05"),
-        seconds=(10.0, 10.0),
     ),
     "2023": Year(
         "2023",
         development=_2022,
         evaluation=("bandsaw", "grinder", "shaker", "ToyDrone", "ToyNscale", "ToyTank", "Vacuum"),
-        seconds=(6.0, 18.0),
-        seconds_of={"ToyCar": 12.0, "ToyTrain": 12.0},  # measured on original clips
     ),
     "2024": Year(
         "2024",
@@ -102,16 +91,6 @@ YEARS: dict[str, Year] = {
             "ToothBrush",
             "ToyCircuit",
         ),
-        seconds=(6.0, 12.0),  # 12 is the longest; the shortest is unverified
-        seconds_of={
-            "bearing": 10.0,
-            "fan": 10.0,
-            "gearbox": 10.0,
-            "slider": 10.0,
-            "ToyCar": 12.0,
-            "ToyTrain": 12.0,
-            "valve": 10.0,
-        },
         # BrushlessMotor hides them in its training set only
         no_attributes=("gearbox", "slider", "ToyTrain", "AirCompressor", "HoveringDrone", "ToothBrush", "BrushlessMotor"),
     ),
@@ -128,14 +107,12 @@ YEARS: dict[str, Year] = {
             "ToyPet",
             "ToyRCCar",
         ),
-        seconds=(6.0, 12.0),  # the overview says 6 to 10, a public toolkit pads to 12: unverified
         no_attributes=("ToyTrain", "bearing", "slider", "AutoTrash", "Polisher", "ScrewFeeder", "ToyPet"),
     ),
     "2026": Year(
         "2026",
         development=("ToyCar", "ToyCarEmu", "bearingEmu", "fan", "gearboxEmu", "sliderEmu", "valveEmu"),
         evaluation=("BlowerDustCollector", "Sander", "SewingMachine", "ToothBrush", "ToyDrone"),
-        seconds=(6.0, 16.0),  # evaluation clips have 6, 10 or 16 s; development: unverified
         channels=2,  # 0 is the microphone near the machine, 1 the far one
         # from one participant's file lists: unverified
         no_attributes=("ToyCar", "bearingEmu", "sliderEmu", "valveEmu", "SewingMachine", "ToothBrush"),

@@ -35,12 +35,12 @@ def test_a_tree_of_every_year(tmp_path: Path, year: str) -> None:
     assert {clip.machine for clip in clips} == {facts.development[0], facts.evaluation[0]}
     train = [clip for clip in clips if clip.split == "train"]
     assert {clip.label for clip in train} == {"normal"}
-    assert Counter(clip.domain for clip in train)["source"] == (3 * len(train) // 4 if facts.has_domains else 0)
+    assert Counter(clip.domain for clip in train)["source"] == (3 * len(train) // 4 if year != "2020" else 0)
     test = Counter((clip.domain, clip.label) for clip in clips if clip.split == "test")
-    assert len(test) == (4 if facts.has_domains else 2)
+    assert len(test) == (4 if year != "2020" else 2)
     assert len(set(test.values())) == 1
     for clip in clips:
-        if clip.machine in facts.no_attributes or not facts.has_attributes:
+        if clip.machine in facts.no_attributes or year == "2020":
             assert clip.attributes in (None, "machine")
     supplemental = [clip for clip in clips if clip.split == "supplemental"]
     assert {clip.attributes for clip in supplemental} == ({"machine"} if year == "2025" else set())

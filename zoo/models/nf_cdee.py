@@ -13,8 +13,8 @@ What the report leaves open
     batch norm   without affine weights: the likelihood is that of the normalised vector, and trainable scales could raise it
                  without end by shrinking the vector. Running statistics are not trained, so they cannot.
     noise        on the vectors, in training. A hundred clips are few for 256 dimensions: without it the flow knew them by heart
-                 after 75 steps and then diverged, the training likelihood too. With 0.2 it stays, and the mean over held-out clips
-                 is at best 137 nats on either of two real machines; it was 234 and 283.
+                 after 75 steps and then diverged, the training likelihood too. With 0.2 it stays, and the mean over held-out
+                 clips is at best 137 nats on either of two real machines; it was 234 and 283.
     pooling      mean and normalisation commute, so only the mean and variance over time of each clip are needed. They depend on
                  the waves alone (`prepare`) and are nearly all of the work of a step, so training computes them once a clip.
 """
