@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-BATCH, CLASSES, STEPS, ROUNDS = 64, 148, 3, 2
+BATCH, CLASSES, STEPS, ROUNDS = 64, 148, 2, 2
 VARIANTS = ["ours", "plain", "ours without attention", "plain without attention"]
 
 
