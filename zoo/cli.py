@@ -114,12 +114,15 @@ def train_all(
         warn("z-scores from test clips are against the challenge's rules since 2025; the run is marked test-calibrated")
     from zoo.audio import WaveformStore
     from zoo.display import Display
+    from zoo.memory import keep_freed_memory
     from zoo.pipeline import train_all as run_all
     from zoo.training import accelerator_for
 
     run = Run(run_folder)
     with run.lock(), Display() as display:
         accelerator = accelerator_for(device)
+        if accelerator.device.type == "cpu":
+            keep_freed_memory()
         store = WaveformStore.open(clips, run.folder.parent / ".waves", progress=display.counter("decoding"))
         _say_problems(store.problems, strict)
         run.update_info(data=str(data))

@@ -8,7 +8,6 @@ import pytest
 from submission.check import check
 from submission.cli import main
 from submission.expected import expected_clips
-from submission.part_names import guess_year
 from submission.rules import Part, rules_of
 from submission.team import read_team
 from submission.write import prepare
@@ -146,20 +145,6 @@ def test_rules_of_another_year(good: Files, tmp_path: Path) -> None:
     assert "not-evaluation" in {fault.code for fault in check(path, "2023").faults}
     with pytest.raises(AsdzooError, match="unknown year '2019'"):
         check(path, "2019")
-
-
-@pytest.mark.parametrize(
-    ("machines", "year"),
-    [
-        (["SynthFan", "SynthGearbox"], "2024"),
-        (["HairDryer", "SynthFan"], "2024"),
-        (["MyPump"], "own"),
-        (["fan"], "own"),
-        ([], "own"),
-    ],
-)
-def test_the_year_follows_from_the_machines(machines: list[str], year: str) -> None:
-    assert guess_year(f"task2/a/anomaly_score_{machine}_section_00_test.csv" for machine in machines) == year
 
 
 def test_command(good: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,6 +115,8 @@ def test_a_folder_of_one_system_as_it_lies_on_disk(tmp_path: Path) -> None:
         (["anomaly_score_toyrccar_section_00_test.csv"], "2025"),
         (["anomaly_score_ToyCar_section_00_test.csv"], "own"),
         (["anomaly_score_MyPump_section_00_test.csv"], "own"),
+        (["anomaly_score_SynthFan_section_00_test.csv", "anomaly_score_SynthScanner_section_00_test.csv"], "2024"),
+        (["anomaly_score_SynthFan_section_00_test.csv", "anomaly_score_MyPump_section_00_test.csv"], "own"),
         (["anomaly_score.csv"], "own"),
     ],
 )
