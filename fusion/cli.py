@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.console import err, out, table, warn
+from zoo.console import err, out, table, warn, warn_of_marks
 from zoo.errors import AsdzooError, unknown_name
 
 if TYPE_CHECKING:
@@ -75,9 +75,7 @@ def evaluate(
         out.print(f"written: {run / 'evaluation.csv'}")
     else:
         warn("no machine has the labelled test clips that an evaluation needs; nothing is scored")
-    marks = opened.marks()
-    if marks:
-        warn(f"this run is marked: {', '.join(marks)}")
+    warn_of_marks(opened.marks())
 
 
 @app.command()

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from zoo.cli_weights import weights_app
-from zoo.console import err, out, table, warn
+from zoo.console import err, out, table, warn, warn_of_marks
 from zoo.errors import AsdzooError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo.plan import Task
+    from zoo.runs import Run
     from zoo.scores import ScoreTable
     from zoo.synth import Size
     from zoo.wavs import Problem
@@ -128,7 +129,7 @@ def train_all(
         run.update_info(data=str(data))
         on = cast("Literal['train', 'test']", calibrate_on)
         tables = run_all(run, chosen, store, accelerator, seed, extra, on, display.watcher)
-    _print_summary(run_folder, tables)
+    _print_summary(run, tables)
 
 
 @app.command()
@@ -155,7 +156,7 @@ def score(
         store = WaveformStore.open(clips, run.folder.parent / ".waves", progress=display.counter("decoding"))
         _say_problems(store.problems, strict)
         tables = score_new(run, store, accelerator, display.watcher)
-    _print_summary(run_folder, tables)
+    _print_summary(run, tables)
 
 
 def _say_problems(problems: Sequence[Problem], strict: bool) -> None:
@@ -185,7 +186,7 @@ def _print_plan(tasks: Sequence[Task]) -> None:
     out.print(table("the plan: one network a row", columns, rows))
 
 
-def _print_summary(run_folder: Path, tables: Sequence[ScoreTable]) -> None:
+def _print_summary(run: Run, tables: Sequence[ScoreTable]) -> None:
     rows = []
     for scores in tables:
         frame = scores.frame
@@ -196,5 +197,6 @@ def _print_summary(run_folder: Path, tables: Sequence[ScoreTable]) -> None:
             [scores.systems[0], machines, len(frame) - len(test), len(test), labelled, f"scores/{scores.systems[0]}.csv"]
         )
     columns = ["system", "machines", "train clips", "test clips", "with labels", "score table"]
-    out.print(table(f"{run_folder}", columns, rows))
-    out.print(f"next: asdzoo evaluate --run {run_folder}, or asdzoo fuse --run {run_folder}")
+    out.print(table(f"{run.folder}", columns, rows))
+    warn_of_marks(run.marks())
+    out.print(f"next: asdzoo evaluate --run {run.folder}, or asdzoo fuse --run {run.folder}")

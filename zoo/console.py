@@ -21,6 +21,12 @@ def warn(sentence: str) -> None:
     err.print(f"[yellow]warning:[/yellow] {sentence}", markup=True)
 
 
+def warn_of_marks(marks: Sequence[str]) -> None:
+    """Say what a run is marked with: `untrained`, `test-calibrated`, ..."""
+    if marks:
+        warn(f"this run is marked: {', '.join(marks)}")
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table whose numeric cells are right-aligned and whose floats show four digits.
 
@@ -31,7 +37,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for index, column in enumerate(columns):
         cells = [row[index] for row in rows if row[index] is not None]
         numeric = bool(cells) and all(isinstance(cell, int | float) for cell in cells)
-        shown.add_column(column, justify="right" if numeric else "left")
+        shown.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         shown.add_row(*(_cell(value) for value in row))
     return shown
