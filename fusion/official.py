@@ -41,17 +41,17 @@ class Section:
 
 
 def find_sections(frame: pd.DataFrame, year: str) -> tuple[list[Section], list[str]]:
-    """Sections of `frame` that the rule of `year` can score, and a sentence for each that it cannot or not in full.
+    """Sections of `frame` that the rule of `year` can score, and a sentence on those that it cannot or not in full.
 
     `frame` has the key columns of a score table of one system; its index is ignored.
     """
-    sections, notes = [], []
+    sections, notes, blind = [], [], []
     frame = frame.reset_index(drop=True)
     for (machine, name), rows in frame[frame["split"] == "test"].groupby(["machine", "section"], sort=True):
         labelled = rows[rows["label"] != ""]
         where = f"{machine} section {name}"
         if labelled.empty:
-            notes.append(f"{where}: {len(rows)} test clips without labels, not scored")
+            blind.append(f"{machine} {name} ({len(rows)})")
             continue
         if len(labelled) < len(rows):
             notes.append(f"{where}: {len(rows) - len(labelled)} of {len(rows)} test clips have no label and are left out")
@@ -68,6 +68,8 @@ def find_sections(frame: pd.DataFrame, year: str) -> tuple[list[Section], list[s
             notes.append(f"{where}: {obstacle}, not scored")
         else:
             sections.append(section)
+    if blind:
+        notes.append(f"test clips without labels, not scored: {', '.join(blind)}")
     return sections, notes
 
 

@@ -59,7 +59,7 @@ def test_sections_beyond_the_first_are_named(tmp_path: Path, capsys: pytest.Capt
 def test_blind_machines_are_said_to_be_so_and_not_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     usual_run(tmp_path, labelled=["fan"])
     assert command(tmp_path) == 0
-    assert "valve section 00: 40 test clips without labels, not scored" in capsys.readouterr().err
+    assert "not scored: gearbox 00 (40), slider 00 (40), valve 00 (40)" in capsys.readouterr().err
     assert set(pd.read_csv(tmp_path / "evaluation.csv")["machine"]) == {"fan", "all"}
 
 

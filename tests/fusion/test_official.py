@@ -108,5 +108,5 @@ def test_blind_clips_are_said_to_be_so() -> None:
     assert [section.machine for section in sections] == ["fan"]
     assert notes == [
         "fan section 00: 3 of 40 test clips have no label and are left out",
-        "valve section 00: 40 test clips without labels, not scored",
+        "test clips without labels, not scored: valve 00 (40)",
     ]
