@@ -36,6 +36,7 @@ class Bars:
             TimeRemainingColumn(),
             console=err,
             transient=True,
+            disable=not err.is_terminal,
         )
 
     def __enter__(self) -> Self:

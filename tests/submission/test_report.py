@@ -209,7 +209,7 @@ def test_a_data_folder_serves_where_there_are_no_embeddings(tmp_path: Path) -> N
     run.update_info(data=str(tmp_path / "run" / "data"))
     facts = gather(run)
     assert len(facts.recordings) == 32
-    assert facts.notes[0].startswith("valve section 00")
+    assert facts.notes[0].endswith("valve 00 (16)")
     shutil.rmtree(tmp_path / "run" / "data")
     assert "no recording is shown or played: there is no folder" in gather(run).notes[0]
 
@@ -320,7 +320,7 @@ def test_the_command_writes_beside_the_run(run: Run, capsys: pytest.CaptureFixtu
     assert "beta" not in page
     said = capsys.readouterr()
     assert f"written: {run.folder / 'report.html'}" in said.out.replace("\n", "")
-    assert "valve section 00: 16 test clips without labels" in said.err
+    assert "test clips without labels, not scored: valve 00 (16)" in said.err
 
 
 def test_what_cannot_be_reported_is_said(run: Run, tmp_path: Path) -> None:
