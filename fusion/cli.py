@@ -24,15 +24,18 @@ RunFolder = Annotated[Path, typer.Option("--run", help="Folder of the run.")]
 
 @app.command("list")
 def list_everything() -> None:
-    """Show the systems, the ensembles and the machine groups that exist."""
+    """Show the systems, their ablations, the ensembles and the machine groups that exist."""
     from fusion.ensemble import read_ensemble, shipped_ensembles
     from zoo.config import load_yaml, shipped_configs
     from zoo.groups import load_groups
+    from zoo.inherit import ablation_paths
 
     systems = {path.stem: load_yaml(path) for path in sorted((shipped_configs() / "systems").glob("*.yaml"))}
     ensembles = {name: read_ensemble(path) for name, path in shipped_ensembles().items()}
     described = [[name, config.get("description", "")] for name, config in systems.items()]
     out.print(table("Systems", ["name", "what it is"], described))
+    ablations = [[name, load_yaml(path).get("description", "")] for name, path in ablation_paths().items()]
+    out.print(table("Ablations, systems as well", ["name", "what it is"], ablations))
     members = [[name, ensemble.description, ", ".join(ensemble.systems)] for name, ensemble in ensembles.items()]
     out.print(table("Ensembles", ["name", "what it is", "members"], members))
     out.print(table("Groups", ["name", "machines"], [[name, ", ".join(machines)] for name, machines in load_groups().items()]))

@@ -15,6 +15,7 @@ from zoo.errors import AsdzooError
 from zoo.losses import ArcFaceConfig
 from zoo.models import InputShape, model_names
 from zoo.models.dual_branch_cnn import Config, Convolution, DualBranchCNN, build
+from zoo.systems import load_system
 
 SMALL = Config(dim=8, width=8, dense_layers=1, spectrum_heads=(2, 2, 2), channels=(4, 8), units=1)
 SECOND = 16000
@@ -281,6 +282,14 @@ def test_attention_can_be_switched_off() -> None:
     net = network(Config(spectrum_heads=None, spectrogram_heads=None))
     assert not [module for module in net.modules() if isinstance(module, AxialAttention)]
     assert net(waves()).shape == (4, 256)
+
+
+def test_the_network_of_w23_is_the_same_without_attention() -> None:
+    """Only the projections of the spectrum branch go: the spectrogram's attention has no parameters."""
+    systems = [load_system(name, []).build_network(148, seed=0) for name in ("dual_branch_cnn", "dual_branch_cnn_w23")]
+    whole, without = ({name for name, _ in system.named_parameters()} for system in systems)
+    assert without < whole
+    assert {name.split(".")[1] for name in whole - without} == {"attention"}
 
 
 def test_a_state_dict_round_trip_keeps_the_embeddings() -> None:
