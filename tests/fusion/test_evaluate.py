@@ -169,7 +169,7 @@ def test_two_commands_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_list_shows_systems_ensembles_and_groups(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     printed = capsys.readouterr().out
-    for word in ("nf_cdee", "dual_branch_cnn", "thuee_1", "thuee_4", "periodic", "RoboticArm"):
+    for word in ("nf_cdee", "dual_branch_cnn", "thuee_1", "thuee_4", "lora_rank_4", "periodic", "RoboticArm"):
         assert word in printed
 
 
