@@ -15,7 +15,7 @@ HOMES = {  # a library, and the only files that may import it
     "pyro": {"zoo/models/nf_cdee.py"},
     "soxr": {"zoo/wavs.py"},
     "soundfile": {"zoo/wavs.py", "zoo/synth/challenge.py", "submission/clips_inline.py"},
-    "accelerate": {"zoo/training.py", "zoo/stages.py", "zoo/pipeline.py"},
+    "accelerate": {"zoo/devices.py", "zoo/training.py", "zoo/stages.py", "zoo/pipeline.py"},
 }
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
@@ -48,7 +48,7 @@ def test_every_home_exists() -> None:
 
 
 def test_no_file_is_two_ideas_long() -> None:
-    long = {str(path.relative_to(ROOT)): count for path in FILES if (count := len(path.read_text().splitlines())) > 400}
+    long = {str(path.relative_to(ROOT)): count for path in FILES if (count := len(path.read_text().splitlines())) > 300}
     assert long == {}
 
 

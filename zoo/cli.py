@@ -9,7 +9,7 @@ import typer
 
 from zoo.cli_weights import weights_app
 from zoo.console import err, out, table, warn, warn_of_marks
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,16 +114,13 @@ def train_all(
     if calibrate_on == "test":
         warn("z-scores from test clips are against the challenge's rules since 2025; the run is marked test-calibrated")
     from zoo.audio import WaveformStore
+    from zoo.devices import accelerator_for
     from zoo.display import Display
-    from zoo.memory import keep_freed_memory
     from zoo.pipeline import train_all as run_all
-    from zoo.training import accelerator_for
 
     run = Run(run_folder)
     with run.lock(), Display() as display:
         accelerator = accelerator_for(device)
-        if accelerator.device.type == "cpu":
-            keep_freed_memory()
         store = WaveformStore.open(clips, run.folder.parent / ".waves", progress=display.counter("decoding"))
         _say_problems(store.problems, strict)
         run.update_info(data=str(data))
@@ -146,9 +143,9 @@ def score(
     run = Run(run_folder).require()
     from zoo.audio import WaveformStore
     from zoo.clips import find_clips
+    from zoo.devices import accelerator_for
     from zoo.display import Display
     from zoo.pipeline import score_new
-    from zoo.training import accelerator_for
 
     clips = find_clips(data, year or run.info()["year"])
     with run.lock(), Display() as display:
@@ -180,7 +177,7 @@ def _print_plan(tasks: Sequence[Task]) -> None:
         cost = cost_of(network, task.system.shape)
         # forward, and backward with respect to inputs and weights: three times the multiplications, two operations each
         work = 6 * cost.macs * task.clips_to_see / 1e12
-        machines = ", ".join(task.machines[:4]) + (f" and {len(task.machines) - 4} more" if len(task.machines) > 4 else "")
+        machines = listed(task.machines, 4)
         rows.append([task.system.name, task.group, machines, len(task.clips), task.clips_to_see, cost.trainable, work])
     columns = ["system", "group", "machines", "train clips", "clips to see", "trainable", "TFLOP, at most"]
     out.print(table("the plan: one network a row", columns, rows))

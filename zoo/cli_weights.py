@@ -15,11 +15,11 @@ weights_app = typer.Typer(no_args_is_help=True, help="Checkpoints of pretrained 
 @weights_app.command(name="list")
 def list_checkpoints() -> None:
     """Show the known checkpoints and which of them are here."""
-    from zoo import weights
+    from zoo import checkpoints
 
     rows = []
-    for name, entry in weights.known().items():
-        here = "yes" if weights.cached(name) else "no"
+    for name, entry in checkpoints.known().items():
+        here = "yes" if checkpoints.cached(name) else "no"
         rows.append([name, entry.encoder, entry.shown_size, entry.licence, here, entry.repository, entry.note])
     shown = table("known checkpoints", ["name", "encoder", "size", "licence", "here", "Hugging Face", "what it is"], rows)
     for column in shown.columns:
@@ -31,10 +31,10 @@ def list_checkpoints() -> None:
 @weights_app.command()
 def fetch(name: Annotated[str, typer.Argument(help="A name of `asdzoo weights list`.")]) -> None:
     """Download a checkpoint into the Hugging Face cache and verify it; a download that was cut off goes on."""
-    from zoo import weights
+    from zoo import checkpoints
 
-    path = weights.fetch(name)
-    checked = "SHA-256 verified" if weights.known()[name].sha256 else "no SHA-256 is known to hold it against"
+    path = checkpoints.fetch(name)
+    checked = "SHA-256 verified" if checkpoints.known()[name].sha256 else "no SHA-256 is known to hold it against"
     out.print(f"{path}: {path.stat().st_size} bytes, {checked}")
 
 

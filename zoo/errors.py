@@ -4,7 +4,7 @@ Everything raised on purpose for bad input is an `AsdzooError`. `submission.cli.
 line `hint: ...` and exits with 2; anything else that escapes is a bug of ours.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -24,3 +24,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> 
     guess = f" (did you mean {nearest[0]}?)" if nearest else ""
     listing = ", ".join(known) if known else "none"
     return AsdzooError(f"unknown {kind} {name!r}{guess}", hint or f"known: {listing}")
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """The first names with commas between them, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from zoo import weights
 from zoo.config import Frozen
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, listed
 from zoo.features import SpecAugment
 from zoo.lora import Tuning, add_adapters, ranks
 from zoo.losses import ArcFace, ArcFaceConfig
@@ -118,9 +118,9 @@ class PretrainedNetwork(Network):
                 "give the checkpoint it was trained with in model.weights, or train again",
             )
         if different := sorted(own.keys() ^ state.keys()):
-            raise AsdzooError(f"the saved state does not fit the network: {_listed(different)}", "was model.tuning changed?")
+            raise AsdzooError(f"the saved state does not fit the network: {listed(different)}", "was model.tuning changed?")
         if different := [name for name in own if own[name].shape != state[name].shape]:
-            raise AsdzooError(f"other shapes in the saved state: {_listed(different)}", "was model.tuning changed?")
+            raise AsdzooError(f"other shapes in the saved state: {listed(different)}", "was model.tuning changed?")
         with torch.no_grad():
             for name, value in self.state_dict().items():
                 if (short := name.replace(_ADAPTER, "")) in state and short in own:
@@ -129,10 +129,6 @@ class PretrainedNetwork(Network):
 
 def _shown(state: Mapping[str, Tensor]) -> str:
     return bytes(state[_CHECKSUM].tolist()).hex()[:12]
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 class Branch(PretrainedNetwork):

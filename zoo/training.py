@@ -21,8 +21,9 @@ from accelerate import Accelerator
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from zoo.averaging import BestCheckpoints, reestimate_batch_norm
 from zoo.config import Frozen
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, listed
 from zoo.models import Network, PreparedNetwork
 from zoo.prefetch import one_ahead
 from zoo.sampling import Indices, Order, crop_generator, split_holdout, step_seed
@@ -91,22 +92,6 @@ class Hooks:
     note: Callable[[str], None] = lambda sentence: None  # something the user should read
 
 
-def accelerator_for(device: str) -> Accelerator:
-    """The accelerate handle for "auto", "cpu", "cuda" ("cuda:1") or "mps".
-
-    Raises: AsdzooError when the device is not there.
-    """
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise AsdzooError("this machine has no CUDA device", "leave out --device, or use --device cpu")
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise AsdzooError("this machine has no MPS device", "leave out --device, or use --device cpu")
-    if not (device in ("auto", "cpu", "mps") or device.startswith("cuda")):
-        raise AsdzooError(f"unknown device {device!r}", "known: auto, cpu, cuda, cuda:0, mps")
-    if ":" in device:
-        torch.cuda.set_device(device)
-    return Accelerator(cpu=device == "cpu")
-
-
 class Trainer:
     """Trains one network; `run` may be given the state of an earlier, interrupted `run`."""
 
@@ -126,18 +111,17 @@ class Trainer:
         if not len(members):
             raise AsdzooError("there is no clip to train on", "`asdzoo scan DATA` shows what was found")
         self.order = Order(members, seed)
-        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
         kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-        optimizer = kind(parameters, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay)
+        optimizer = kind(self.parameters, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay)
         self.optimizer = accelerator.prepare(optimizer)
-        self.parameters = parameters
         self.clips_per_step = config.batch * config.accumulation
         self.micro = self.clips_per_step if config.merge and accelerator.device.type != "cpu" else config.batch
         losses = _losses_of_prepared(network) if data.prepared else network.losses
         self.losses: Callable[..., dict[str, Tensor]] = torch.compile(losses) if config.compile else losses
         self.step = 0
         self.batches: Generator[Batch] | None = None  # the micro-batches from the coming step on
-        self.best: list[tuple[float, int, dict[str, Tensor]]] = []  # (held-out loss, step, weights), best first
+        self.best = BestCheckpoints(config.average)
         self.history: list[dict[str, float]] = []
         bf16 = accelerator.device.type == "cuda" and torch.cuda.is_bf16_supported()
         self.half = config.precision == "bf16" or (config.precision == "auto" and bf16)
@@ -154,11 +138,11 @@ class Trainer:
             while self.step < self.config.steps and not self._out_of_patience():
                 started = time.monotonic()
                 losses = self._step()
+                speed = self.clips_per_step / max(time.monotonic() - started, 1e-9)
                 self.step += 1
                 if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
-                    self._validate(losses, started)
+                    self._validate(losses, speed)
                 total, rate = sum(losses.values()), self._rate(self.step - 1)
-                speed = self.clips_per_step / max(time.monotonic() - started, 1e-9)
                 self.hooks.progress(Progress(self.step, self.config.steps, total, rate, speed))
                 if time.monotonic() - saved >= self.hooks.save_seconds:
                     self.hooks.save(self.state())
@@ -174,7 +158,7 @@ class Trainer:
             "step": self.step,
             "network": self.network.trained_state(),
             "optimizer": self.optimizer.state_dict(),
-            "best": [{"loss": loss, "step": step, "network": weights} for loss, step, weights in self.best],
+            "best": self.best.state(),
             "history": self.history,
         }
 
@@ -182,12 +166,12 @@ class Trainer:
         self.step = state["step"]
         self.network.load_trained_state(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.best = [(entry["loss"], entry["step"], entry["network"]) for entry in state["best"]]
+        self.best.restore(state["best"])
         self.history = list(state["history"])
 
     def _rate(self, step: int) -> float:
-        config = self.config
-        return learning_rate(config.schedule, step, config.learning_rate, config.minimum_rate, config.warm_up, config.cycle)
+        it = self.config
+        return learning_rate(it.schedule, step, it.learning_rate, it.minimum_rate, it.warm_up, it.cycle)
 
     def _step(self) -> dict[str, float]:
         """One optimizer step; the mean of each loss over its clips. Out of memory: once more with half the micro-batch."""
@@ -212,8 +196,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(self.step)
         torch.manual_seed(step_seed(self.seed, self.step))
-        if self.batches is None:
-            self.batches = self._batches()
+        self.batches = self.batches or self._batches()
         sums: dict[str, Tensor] = {}
         for part in self._parts(self.step):
             losses = self._losses(next(self.batches))
@@ -266,23 +249,18 @@ class Trainer:
             return self.losses(waves, labels, lengths)
 
     def _refuse(self, values: dict[str, float], indices: Indices) -> None:
+        clips = listed([self.data.names[index] for index in indices], 4)
         bad = ", ".join(f"{name} = {value}" for name, value in values.items() if not math.isfinite(value))
-        names = [self.data.names[index] for index in indices]
-        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
         raise AsdzooError(
-            f"the loss is not finite at step {self.step} (learning rate {self._rate(self.step):.3g}): {bad}; clips {shown}",
+            f"the loss is not finite at step {self.step} (learning rate {self._rate(self.step):.3g}): {bad}; clips {clips}",
             "lower it with --set training.learning_rate=..., or clip gradients with --set training.clip_norm=1",
         )
 
-    def _validate(self, losses: dict[str, float], started: float) -> None:
-        row = {"step": float(self.step), "learning_rate": self._rate(self.step - 1), **losses}
-        row["clips_per_second"] = self.clips_per_step / max(time.monotonic() - started, 1e-9)
+    def _validate(self, losses: dict[str, float], speed: float) -> None:
+        row = {"step": float(self.step), "learning_rate": self._rate(self.step - 1), **losses, "clips_per_second": speed}
         if len(self.held_out):
             row["held_out"] = self._held_out_loss()
-            if len(self.best) < self.config.average or row["held_out"] < self.best[-1][0]:
-                weights = {name: value.detach().to("cpu", copy=True) for name, value in self.network.trained_state().items()}
-                self.best = sorted([*self.best, (row["held_out"], self.step, weights)], key=lambda entry: entry[:2])
-                self.best = self.best[: self.config.average]
+            self.best.offer(row["held_out"], self.step, self.network.trained_state)
         self.history.append(row)
         self.hooks.validated(self.history)
 
@@ -302,39 +280,21 @@ class Trainer:
     def _finish(self) -> None:
         """Take the best checkpoint, or the mean of the best; without held-out clips the last weights stay."""
         if self.best:
-            states = [weights for _, _, weights in self.best]
-            self.network.load_trained_state({name: _mean([state[name] for state in states]) for name in states[0]})
-            if len(states) > 1:
-                self._reestimate_batch_norm()
+            self.network.load_trained_state(self.best.mean())
+        if len(self.best) > 1:
+            reestimate_batch_norm(self.network, self._one_epoch)
         self.network.eval()
 
-    @torch.no_grad()
-    def _reestimate_batch_norm(self) -> None:
-        """Averaged weights see other activations: recompute the running statistics over one epoch, as a plain mean."""
-        norms = [module for module in self.network.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
-        if not norms:
-            return
-        self.network.train()
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None
+    def _one_epoch(self) -> None:
+        """Forward passes over as many batches as the clips fill."""
         torch.manual_seed(step_seed(self.seed, self.step))
         generator = crop_generator(self.seed, self.step)
-        batches = max(1, len(self.order.members) // self.config.batch)
-        for batch in range(batches):
-            self._losses(self._fetched(self.order.take(batch * self.config.batch, self.config.batch), generator))
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        batch = self.config.batch
+        for start in range(0, batch * max(1, len(self.order.members) // batch), batch):
+            self._losses(self._fetched(self.order.take(start, batch), generator))
 
 
 def _losses_of_prepared(network: Network) -> Callable[..., dict[str, Tensor]]:
     if not isinstance(network, PreparedNetwork):
         raise TypeError(f"{type(network).__name__} is no PreparedNetwork")
     return lambda prepared, labels, lengths: network.losses_of(prepared, labels)
-
-
-def _mean(values: list[Tensor]) -> Tensor:
-    if not values[0].is_floating_point():
-        return values[0]
-    return torch.stack([value.double() for value in values]).mean(0).to(values[0].dtype)

@@ -1,4 +1,4 @@
-"""Checkpoints of pretrained encoders: which are known, where they are, and how official files are read.
+"""How the official files of pretrained encoders are read; which are known and where they are, says `zoo/checkpoints.py`.
 
 Formats
     BEATs   torch file {"cfg": ..., "model": ...}; fine-tuned ones have a predictor. OpenBEATs is the same, from ESPnet also a
@@ -9,23 +9,19 @@ Every tensor of a file is either used or on `IGNORABLE`; anything else, and anyt
 that names it. Torch files are pickles: they are read with `weights_only=True`, and what that refuses is refused.
 """
 
-import hashlib
 import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from zoo.config import Frozen, load_yaml, parse, shipped_configs
-from zoo.errors import AsdzooError, unknown_name
-
-Kind = Literal["beats", "eat"]
+from zoo import checkpoints
+from zoo.checkpoints import Kind
+from zoo.errors import AsdzooError, listed
 
 # Parts of official files that encoders do not have, by the start of their official name.
 IGNORABLE: dict[Kind, tuple[str, ...]] = {
@@ -55,29 +51,6 @@ _FAIRSEQ = {
 _SHARED_BIAS = re.compile(r"encoder\.layers\.(?!0\.)\d+\.self_attn\.relative_attention_bias\.weight")
 
 
-class Known(Frozen):
-    """A checkpoint that `asdzoo weights fetch` knows; the table is `configs/checkpoints.yaml`."""
-
-    encoder: Kind
-    file: str
-    repository: str  # on Hugging Face
-    repository_type: Literal["model", "dataset"] = "model"
-    revision: str = "main"
-    size: PositiveInt | None = None  # bytes; None: not known here
-    sha256: str | None = None
-    licence: str
-    note: str = ""
-
-    @property
-    def shown_size(self) -> str:
-        """Size for people."""
-        return f"{self.size / 1e6:.0f} MB" if self.size else "size unknown"
-
-
-class _Table(Frozen):
-    checkpoints: dict[str, Known]
-
-
 @dataclass(frozen=True)
 class Checkpoint:
     """What a file holds, under official names."""
@@ -102,90 +75,12 @@ class Report:
     name: str | None  # of the known checkpoint that this is
 
 
-@cache
-def known() -> dict[str, Known]:
-    """All known checkpoints by name."""
-    path = shipped_configs() / "checkpoints.yaml"
-    return parse(_Table, load_yaml(path), str(path)).checkpoints
-
-
-def cached(name: str) -> Path | None:
-    """Where a known checkpoint lies in the user's Hugging Face cache, or None. Raises: AsdzooError for an unknown name."""
-    from huggingface_hub import try_to_load_from_cache
-
-    entry = _known(name)
-    found = try_to_load_from_cache(entry.repository, entry.file, revision=entry.revision, repo_type=entry.repository_type)
-    return Path(found) if isinstance(found, str) else None
-
-
-def fetch(name: str) -> Path:
-    """Download a known checkpoint (going on where an earlier download stopped), verify it and give its path.
-
-    Raises: AsdzooError when the name is unknown, the download fails, or size or SHA-256 are not the known ones.
-    """
-    from huggingface_hub import hf_hub_download
-
-    entry = _known(name)
-    try:
-        path = Path(hf_hub_download(entry.repository, entry.file, revision=entry.revision, repo_type=entry.repository_type))
-    except Exception as problem:  # huggingface_hub's errors have no common base, and its HTTP library changes
-        reason = " ".join(str(problem).split())[:300] or type(problem).__name__
-        raise AsdzooError(
-            f"cannot fetch {name} from {entry.repository}: {reason}",
-            f"get {entry.file} some other way and give its path in model.weights; `asdzoo weights check FILE` verifies it",
-        ) from problem
-    try:
-        verify(name, path)
-    except AsdzooError:
-        path.resolve().unlink()
-        path.unlink(missing_ok=True)
-        raise
-    return path
-
-
-def verify(name: str, path: Path) -> None:
-    """Raises: AsdzooError when size or SHA-256 of a file are not those of the known checkpoint."""
-    entry = _known(name)
-    if entry.size is not None and path.stat().st_size != entry.size:
-        raise AsdzooError(f"{path} has {path.stat().st_size} bytes, {name} has {entry.size}", f"asdzoo weights fetch {name}")
-    if entry.sha256 is not None and sha256(path) != entry.sha256:
-        raise AsdzooError(f"{path} has another SHA-256 than {name}", f"asdzoo weights fetch {name}")
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def locate(source: str | None) -> Path:
-    """The file that `model.weights` means: a known name or a path. Raises: AsdzooError that says how to get it."""
-    if source is None:
-        raise AsdzooError("the system needs pretrained weights, and model.weights names none", "asdzoo weights list")
-    if source in known():
-        entry = known()[source]
-        path = cached(source)
-        if path is None:
-            raise AsdzooError(
-                f"the pretrained weights {source} are not here ({entry.shown_size}, licence {entry.licence})",
-                f"asdzoo weights fetch {source}; or --set model.weights=FILE; or, for a dry run, --set model.init=random",
-            )
-        verify(source, path)
-        return path
-    path = Path(source).expanduser()
-    if not path.is_file():
-        if path.suffix or len(path.parts) > 1:
-            raise AsdzooError(f"no file {path}", "asdzoo weights list")
-        raise unknown_name("checkpoint", source, known(), "asdzoo weights list shows them; or give the path of a file")
-    return path
-
-
 def load(encoder: nn.Module, source: str | None) -> None:
     """Fill an encoder of `zoo.pretrained` from a known checkpoint or a file.
 
     Raises: AsdzooError when the file is not there, not readable, of another encoder, or does not fit tensor by tensor.
     """
-    path = locate(source)
+    path = checkpoints.locate(source)
     checkpoint = read(path)
     if checkpoint.kind != encoder.kind:
         raise AsdzooError(f"{path} holds {checkpoint.kind} weights, the system needs {encoder.kind}", "asdzoo weights list")
@@ -206,7 +101,7 @@ def check(path: Path) -> Report:
     except (KeyError, IndexError, ValueError) as problem:
         raise AsdzooError(f"{path}: {problem} is missing or not of a shape an encoder has", "asdzoo weights list") from problem
     fit(encoder, checkpoint, path)
-    digest = sha256(path)
+    digest = checkpoints.sha256(path)
     parts = {start for start in IGNORABLE[checkpoint.kind] for name in checkpoint.ignored if name.startswith(start)}
     return Report(
         checkpoint.kind,
@@ -216,7 +111,7 @@ def check(path: Path) -> Report:
         len(checkpoint.tensors),
         tuple(sorted(parts)),
         digest,
-        next((name for name, entry in known().items() if entry.sha256 == digest), None),
+        next((name for name, entry in checkpoints.known().items() if entry.sha256 == digest), None),
     )
 
 
@@ -229,9 +124,9 @@ def fit(encoder: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
             raise AsdzooError(f"{path}: its {key} is {checkpoint.settings[key]!r}, the encoder's is {value!r}", hint)
     own = encoder.state_dict()
     if missing := [name for name in own if name not in checkpoint.tensors]:
-        raise AsdzooError(f"{path}: {_listed(missing)} missing", hint)
+        raise AsdzooError(f"{path}: {listed(missing)} missing", hint)
     if unknown := [name for name in checkpoint.tensors if name not in own]:
-        raise AsdzooError(f"{path}: {_listed(unknown)} not known to the encoder", hint)
+        raise AsdzooError(f"{path}: {listed(unknown)} not known to the encoder", hint)
     for name, value in own.items():
         if (shape := checkpoint.tensors[name].shape) != value.shape:
             raise AsdzooError(f"{path}: {name} has shape {tuple(shape)}, the encoder's is {tuple(value.shape)}", hint)
@@ -272,7 +167,7 @@ def _official(names: dict[str, Any], path: Path) -> tuple[Kind, dict[str, Any]]:
             if prefix + mark in names:
                 return kind, {_renamed(name, prefix): value for name, value in names.items()}  # type: ignore[return-value]
     raise AsdzooError(
-        f"{path} holds neither BEATs nor EAT weights (it begins with {_listed(list(names)) or 'nothing'})",
+        f"{path} holds neither BEATs nor EAT weights (it begins with {listed(list(names)) or 'nothing'})",
         "asdzoo weights list shows files that are known to work",
     )
 
@@ -320,13 +215,3 @@ def _safetensors(path: Path) -> Mapping[str, Any]:
         what = "truncated or damaged" if path.suffix == ".safetensors" else "neither a torch nor a safetensors file, or damaged"
         raise AsdzooError(f"{path} is {what}", "fetch it again: `asdzoo weights list`") from problem
     return tensors
-
-
-def _known(name: str) -> Known:
-    if name not in known():
-        raise unknown_name("checkpoint", name, known())
-    return known()[name]
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from zoo.devices import accelerator_for
 from zoo.errors import AsdzooError
 from zoo.models import Network
 from zoo.sampling import Indices, Order, split_holdout
 from zoo.schedules import learning_rate
-from zoo.training import Hooks, Trainer, TrainingConfig, TrainingData, accelerator_for
+from zoo.training import Hooks, Trainer, TrainingConfig, TrainingData
 
 CLIPS, SAMPLES, CLASSES = 24, 16, 3
 
@@ -168,10 +169,10 @@ def test_patience_stops_early_and_takes_the_best() -> None:
 def test_the_average_is_the_mean_of_the_best_checkpoints_with_fresh_batch_norm() -> None:
     network, trainer = trained(CONFIG)
     losses = sorted(row["held_out"] for row in trainer.history)
-    assert [loss for loss, _, _ in trainer.best] == losses[:3]
-    mean = torch.stack([weights["head.weight"] for _, _, weights in trainer.best]).double().mean(0).float()
+    assert [loss for loss, _, _ in trainer.best.kept] == losses[:3]
+    mean = torch.stack([weights["head.weight"] for _, _, weights in trainer.best.kept]).double().mean(0).float()
     assert torch.equal(network.head.weight, mean)
-    averaged_statistics = torch.stack([weights["norm.running_mean"] for _, _, weights in trainer.best]).mean(0)
+    averaged_statistics = torch.stack([weights["norm.running_mean"] for _, _, weights in trainer.best.kept]).mean(0)
     assert not torch.allclose(network.norm.running_mean, averaged_statistics)  # re-estimated, not averaged
     assert network.norm.momentum == 0.1
     assert not network.training

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from zoo import weights
+from zoo import checkpoints, weights
 from zoo.cli_weights import weights_app
 from zoo.errors import AsdzooError
 from zoo.models import beats, eat
@@ -221,35 +221,35 @@ def test_a_malicious_pickle_does_not_run(protocol: int | None, tmp_path: Path) -
 
 
 def test_the_table_of_known_checkpoints() -> None:
-    for name, entry in weights.known().items():
+    for name, entry in checkpoints.known().items():
         assert entry.sha256 is None or re.fullmatch("[0-9a-f]{64}", entry.sha256), name
-    assert weights.known()["eat_base"].shown_size == "360 MB"
+    assert checkpoints.known()["eat_base"].shown_size == "360 MB"
 
 
 def test_unknown_and_missing_names() -> None:
     with pytest.raises(AsdzooError, match=r"unknown checkpoint 'beats_iter4' \(did you mean beats_iter3"):
-        weights.locate("beats_iter4")
+        checkpoints.locate("beats_iter4")
     with pytest.raises(AsdzooError, match=r"no file nowhere.beats\.pt"):
-        weights.locate("nowhere/beats.pt")
+        checkpoints.locate("nowhere/beats.pt")
     with pytest.raises(AsdzooError, match=r"model\.weights names none"):
-        weights.locate(None)
+        checkpoints.locate(None)
     with pytest.raises(AsdzooError, match="unknown checkpoint"):
-        weights.cached("beats_iter4")
+        checkpoints.cached("beats_iter4")
 
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, beats_path: Path) -> Path:
     """A known checkpoint `here`, whose download gives the file at the returned path."""
-    entry = weights.Known(
+    entry = checkpoints.Known(
         encoder="beats",
         file="beats.pt",
         repository="someone/beats",
         revision="abc",
         size=beats_path.stat().st_size,
-        sha256=weights.sha256(beats_path),
+        sha256=checkpoints.sha256(beats_path),
         licence="MIT",
     )
-    monkeypatch.setattr(weights, "known", lambda: {"here": entry})
+    monkeypatch.setattr(checkpoints, "known", lambda: {"here": entry})
 
     def download(repository: str, file: str, revision: str, repo_type: str) -> str:
         assert (repository, file, revision, repo_type) == ("someone/beats", "beats.pt", "abc", "model")
@@ -260,7 +260,7 @@ def served(monkeypatch: pytest.MonkeyPatch, beats_path: Path) -> Path:
 
 
 def test_fetch_verifies(served: Path) -> None:
-    assert weights.fetch("here") == served
+    assert checkpoints.fetch("here") == served
 
 
 @pytest.mark.parametrize(("change", "message"), [(b"x", "bytes, here has"), (None, "another SHA-256 than here")])
@@ -268,7 +268,7 @@ def test_a_fetched_file_that_is_another_is_removed(change: bytes | None, message
     content = served.read_bytes()
     served.write_bytes(content + change if change else content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(AsdzooError, match=message):
-        weights.fetch("here")
+        checkpoints.fetch("here")
     assert not served.exists()
 
 
@@ -278,7 +278,7 @@ def test_a_failed_download_is_one_sentence(served: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
     with pytest.raises(AsdzooError, match="cannot fetch here from someone/beats: name resolution failed") as caught:
-        weights.fetch("here")
+        checkpoints.fetch("here")
     assert "weights check FILE" in caught.value.hint
 
 
