@@ -31,6 +31,7 @@ from zoo.attention import AxialAttention
 from zoo.config import Frozen
 from zoo.errors import AsdzooError
 from zoo.features import Spectrum, StftMagnitude
+from zoo.lean_norm import convolution_norm_maximum, norm_relu_convolution
 from zoo.losses import ArcFace, ArcFaceConfig
 from zoo.models import InputShape, Network
 
@@ -72,7 +73,7 @@ class DualBranchCNN(Network):
 
     def embeddings(self, waves: Tensor) -> dict[str, Tensor]:
         """The embeddings of each branch and of the whole: "spectrum", "spectrogram", "whole"."""
-        spectrum, spectrogram = self.spectrum(waves), self.spectrogram(waves)
+        spectrogram, spectrum = self.spectrogram(waves), self.spectrum(waves)  # the largest maps first: less memory
         return {"spectrum": spectrum, "spectrogram": spectrogram, "whole": torch.cat([spectrum, spectrogram], dim=1)}
 
     def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -149,12 +150,9 @@ class SpectrogramBranch(nn.Module):
         bins = config.window // 2 + 1
         self.norm = nn.BatchNorm1d(bins, affine=False)
         first = config.channels[0]
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, first, config.stem, stride=2, padding=config.stem // 2, bias=False),
-            nn.BatchNorm2d(first),
-            nn.MaxPool2d(3, stride=2),
-            nn.ReLU(inplace=True),  # W23 has it before the maximum: the same, on four times as many numbers
-        )
+        self.stem = nn.Conv2d(1, first, config.stem, stride=2, padding=config.stem // 2, bias=False)
+        self.stem_norm = nn.BatchNorm2d(first)
+        self.stem_pool = nn.MaxPool2d(3, stride=2)
         bins = (-(-bins // 2) - 3) // 2 + 1
         units: list[nn.Module] = []
         inputs = first
@@ -170,10 +168,12 @@ class SpectrogramBranch(nn.Module):
         self.dense = nn.Linear(bins * inputs, config.dim, bias=False)
 
     def forward(self, waves: Tensor) -> Tensor:
-        magnitude = self.front_end(waves)
-        centered = magnitude - magnitude.mean(1, keepdim=True)
-        features = self.norm(centered.flatten(0, 1)).view(centered.shape)[:, None]
-        features = self.stages(self.stem(features)).permute(0, 2, 3, 1)  # (batch, frames, bins, channels)
+        features = self.front_end(waves)
+        features = features - features.mean(1, keepdim=True)
+        features = self.norm(features.flatten(0, 1)).view(features.shape)[:, None]
+        # ReLU comes before the maximum in W23: the same, on four times as many numbers
+        features = F.relu(convolution_norm_maximum(self.stem, self.stem_norm, self.stem_pool, features), inplace=True)
+        features = self.stages(features).permute(0, 2, 3, 1)  # (batch, frames, bins, channels)
         if self.attention:
             features = features + self.attention[0](features)
             features = features + self.attention[1](features.transpose(1, 2)).transpose(1, 2)
@@ -189,22 +189,17 @@ class ResidualUnit(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, *, halve: bool) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(inputs)
-        self.body = nn.Sequential(
-            nn.ReLU(),
-            nn.Conv2d(inputs, outputs, 3, stride=2 if halve else 1, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
-        )
+        self.norms = nn.ModuleList([nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)])
+        first = nn.Conv2d(inputs, outputs, 3, stride=2 if halve else 1, padding=1, bias=False)
+        self.convolutions = nn.ModuleList([first, nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)])
         self.shortcut = (
             nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), nn.Conv2d(inputs, outputs, 1, bias=False)) if halve else None
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        features = self.norm(features)
-        shortcut = features if self.shortcut is None else self.shortcut(features)
-        return shortcut + self.body(features)  # type: ignore[no-any-return]
+        normed, features = norm_relu_convolution(self.norms[0], self.convolutions[0], features)
+        shortcut = normed if self.shortcut is None else self.shortcut(normed)
+        return shortcut + norm_relu_convolution(self.norms[1], self.convolutions[1], features)[1]  # type: ignore[no-any-return]
 
 
 def build(config: Config, shape: InputShape, classes: int) -> DualBranchCNN:
