@@ -110,7 +110,7 @@ class Facts:
 
     def embeddings(self, system: str, machine: str) -> Embeddings | None:
         """Those of a system's clips of a machine, None where there are none."""
-        path = _newest(self.run.system_folder(system).glob("*/embeddings/*.safetensors"), by=lambda path: path.stem).get(
+        path = _newest(self.run.system_folder(system).glob("*/embeddings/[!.]*.safetensors"), by=lambda path: path.stem).get(
             machine
         )
         return None if path is None else Embeddings.read(path)
@@ -169,7 +169,7 @@ def _thresholds(parts: Mapping[Place, pd.DataFrame]) -> dict[Place, Threshold]:
 
 def _recordings(run: Run) -> tuple[dict[tuple[str, str, str, str], Clip], list[str]]:
     """Where the recordings lie and what their names say: from embeddings, or else from the data folder."""
-    paths = _newest((run.folder / "systems").glob("*/*/embeddings/*.safetensors"), by=lambda path: path.stem)
+    paths = _newest((run.folder / "systems").glob("*/*/embeddings/[!.]*.safetensors"), by=lambda path: path.stem)
     clips = [clip for path in paths.values() for clip in Embeddings.read(path).clips]
     notes: list[str] = []
     data = run.info().get("data")

@@ -77,7 +77,7 @@ class Run:
 
     def score_names(self) -> list[str]:
         """Names of all score tables, systems and ensembles alike, sorted."""
-        return sorted(path.stem for path in (self.folder / "scores").glob("*.csv"))
+        return sorted(path.stem for path in (self.folder / "scores").glob("[!.]*.csv"))
 
     def scores(self, name: str) -> ScoreTable:
         """The score table of one system or ensemble."""
@@ -95,6 +95,13 @@ class Run:
                 f"another asdzoo command is writing to {self.folder}", "wait for it to end, or name another folder with --run"
             ) from None
         try:
+            self._remove_leftovers()
             yield
         finally:
             held.release()
+
+    def _remove_leftovers(self) -> None:
+        """Delete half-written files of killed processes; the lock is held, and only `asdzoo report` writes without it."""
+        for path in self.folder.rglob(".partial-*"):
+            if path.is_file() and path.suffix != ".html":
+                path.unlink(missing_ok=True)

@@ -204,6 +204,23 @@ def test_two_commands_on_one_run(data: Path, tmp_path: Path, capsys: pytest.Capt
     assert "error: another asdzoo command is writing to" in capsys.readouterr().err
 
 
+def test_half_written_files_of_a_killed_command_are_nothing_and_the_next_one_removes_them(
+    data: Path, run: Run, tmp_path: Path
+) -> None:
+    copied = Run(tmp_path / "copied")
+    shutil.copytree(run.folder, copied.folder)
+    embeddings = next(copied.folder.rglob("embeddings/*.safetensors"))
+    leftovers = [copied.folder / "scores" / ".partial-a.csv", embeddings.with_name(".partial-b.safetensors")]
+    for path in leftovers:
+        path.write_bytes(b"half")
+    assert copied.score_names() == run.score_names()
+    assert main(["report", "--run", str(copied.folder)]) == 0
+    assert all(path.exists() for path in leftovers)
+    assert train(data, copied.folder) == 0
+    assert list(copied.folder.rglob(".partial-*")) == []
+    assert tables(copied) == tables(run)
+
+
 def test_a_run_of_another_year_is_refused(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(write_tree(tmp_path, "2023", machines=["fan"], seconds=0.2), run.folder) == 2
     assert "is a run on 2024, these recordings are of 2023" in capsys.readouterr().err

@@ -189,17 +189,18 @@ class ResidualUnit(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, *, halve: bool) -> None:
         super().__init__()
-        self.norms = nn.ModuleList([nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)])
-        first = nn.Conv2d(inputs, outputs, 3, stride=2 if halve else 1, padding=1, bias=False)
-        self.convolutions = nn.ModuleList([first, nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)])
+        self.norm1, self.norm2 = nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)
+        self.convolution1 = nn.Conv2d(inputs, outputs, 3, stride=2 if halve else 1, padding=1, bias=False)
+        self.convolution2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.shortcut = (
             nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), nn.Conv2d(inputs, outputs, 1, bias=False)) if halve else None
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        normed, features = norm_relu_convolution(self.norms[0], self.convolutions[0], features)
+        normed, features = norm_relu_convolution(self.norm1, self.convolution1, features)
         shortcut = normed if self.shortcut is None else self.shortcut(normed)
-        return shortcut + norm_relu_convolution(self.norms[1], self.convolutions[1], features)[1]  # type: ignore[no-any-return]
+        _, features = norm_relu_convolution(self.norm2, self.convolution2, features)
+        return features + shortcut
 
 
 def build(config: Config, shape: InputShape, classes: int) -> DualBranchCNN:
