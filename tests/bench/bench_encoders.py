@@ -24,6 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from zoo.console import out, table
 from zoo.cost import cost_of
+from zoo.memory import keep_freed_memory
 from zoo.systems import load_system
 
 CLASSES = 148
@@ -108,6 +109,8 @@ def training(network: Any, waves: Tensor, compiled: bool) -> Callable[[], None]:
 def measure(name: str, task: str, options: argparse.Namespace) -> dict[str, float]:
     """One line of the table, without the share of the ideal where a reference is measured."""
     device, batch = options.device, options.batch
+    if device == "cpu" and not options.reference:
+        keep_freed_memory()  # as `asdzoo` does
     network = theirs(options.reference, name) if options.reference else ours(name)
     network.to(device)
     waves = clips(batch, device)
