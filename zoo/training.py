@@ -22,6 +22,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 from torch import Tensor
 
 from zoo.averaging import BestCheckpoints, reestimate_batch_norm
+from zoo.compilation import Losses, compiled
 from zoo.config import Frozen
 from zoo.errors import AsdzooError, listed
 from zoo.models import Network, PreparedNetwork
@@ -118,7 +119,7 @@ class Trainer:
         self.clips_per_step = config.batch * config.accumulation
         self.micro = self.clips_per_step if config.merge and accelerator.device.type != "cpu" else config.batch
         losses = _losses_of_prepared(network) if data.prepared else network.losses
-        self.losses: Callable[..., dict[str, Tensor]] = torch.compile(losses) if config.compile else losses
+        self.losses = compiled(losses) if config.compile else losses
         self.step = 0
         self.batches: Generator[Batch] | None = None  # the micro-batches from the coming step on
         self.best = BestCheckpoints(config.average)
@@ -187,8 +188,7 @@ class Trainer:
                 self.micro = math.ceil(self.micro / 2)
                 self._drop_batches()
                 self.optimizer.zero_grad(set_to_none=True)
-                if torch.cuda.is_available():
-                    torch.cuda.empty_cache()
+                torch.cuda.empty_cache()  # nothing on a CPU
                 self.hooks.note(f"out of memory: going on with {self.micro} clips at a time, more accumulation")
 
     def _try_step(self) -> dict[str, float]:
@@ -294,7 +294,7 @@ class Trainer:
             self._losses(self._fetched(self.order.take(start, batch), generator))
 
 
-def _losses_of_prepared(network: Network) -> Callable[..., dict[str, Tensor]]:
+def _losses_of_prepared(network: Network) -> Losses:
     if not isinstance(network, PreparedNetwork):
         raise TypeError(f"{type(network).__name__} is no PreparedNetwork")
     return lambda prepared, labels, lengths: network.losses_of(prepared, labels)

@@ -1,6 +1,7 @@
 """The training loop: what it learns, what it survives, and that an interruption changes nothing."""
 
 import copy
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -189,6 +190,7 @@ def test_gradient_clipping_bounds_the_step() -> None:
     assert not same(trained(config)[0], trained(config.model_copy(update={"clip_norm": 1e-9}))[0])
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method.:DeprecationWarning")  # torch.compile's own import
 def test_compiled_losses_give_the_same_numbers() -> None:
     config = TrainingConfig(steps=3, batch=8)
@@ -198,6 +200,18 @@ def test_compiled_losses_give_the_same_numbers() -> None:
     )
     for a, b in zip(plain.parameters(), compiled.parameters(), strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.filterwarnings("default")  # torch's own, that caches are disabled
+def test_without_a_compiler_compilation_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch._inductor.config
+
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, "no-such-compiler"))
+    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
+    torch._dynamo.reset()
+    with pytest.raises(AsdzooError, match=r"torch\.compile does not work here: .*no-such-compiler") as caught:
+        trained(TrainingConfig(steps=1, batch=8, compile=True), WithoutBatchNorm)
+    assert caught.value.hint.startswith("set training.compile=false")
 
 
 @pytest.mark.parametrize(
