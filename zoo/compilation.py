@@ -1,5 +1,6 @@
 """`torch.compile`, with a sentence where it does not work."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ Losses = Callable[..., dict[str, Tensor]]
 def compiled(losses: Losses) -> Losses:
     """The same function, compiled at its first call; this raises AsdzooError where there is no compiler that works."""
     fast = torch.compile(losses)
+    # what is left as it is are the Fourier transforms of the front ends
+    warnings.filterwarnings("ignore", "Torchinductor does not support code generation for complex", UserWarning)
 
     def call(*batch: Any) -> dict[str, Tensor]:
         try:
