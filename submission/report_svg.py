@@ -55,13 +55,13 @@ class Scale:
 def linear(low: float, high: float, count: int = 5, form: str = "g") -> Scale:
     """A linear scale with about `count` round ticks; it is widened where the ends are the same."""
     low, high = sorted((low, high))
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-100):
         widening = 0.5 * max(abs(low), 1)
         low, high = low - widening, high + widening
     step = 10 ** math.floor(math.log10((high - low) / count))
     step *= next((factor for factor in (1, 2, 5) if (high - low) / (step * factor) <= count), 10)
     first = math.ceil(low / step - 1e-9)
-    ticks = [round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)]
+    ticks = [float(f"{index * step:.12g}") for index in range(first, math.floor(high / step + 1e-9) + 1)]
     return Scale(low, high, ticks, form=form)
 
 

@@ -22,9 +22,8 @@ def compiled(losses: Losses) -> Losses:
         try:
             return fast(*batch)
         except torch._dynamo.exc.BackendCompilerFailed as problem:
-            reason = str(problem).splitlines()[0]
             raise AsdzooError(
-                f"torch.compile does not work here: {reason}",
+                f"torch.compile does not work here: {' '.join(str(problem).split())[:160]}",
                 "set training.compile=false, or install a C++ compiler such as g++",
             ) from problem
 

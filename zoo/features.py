@@ -188,7 +188,7 @@ def _framed(waves: Tensor, window: Tensor, hop: int) -> Tensor:
 
 def _power(signals: Tensor) -> Tensor:
     """Power spectrum over the last dimension, n -> n / 2 + 1 bins; several times faster than `rfft(...).abs().square()`."""
-    spectra = torch.fft.rfft(signals)
+    spectra = torch.fft.rfft(signals.contiguous())  # before torch 2.7 MKL refuses signals that share their samples
     power: Tensor = spectra.real.square().addcmul_(spectra.imag, spectra.imag)
     return power
 

@@ -1,7 +1,7 @@
 """Scales and elements of the report's plots."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
@@ -11,6 +11,8 @@ NUMBERS = st.floats(-1e6, 1e6)
 
 
 @given(NUMBERS, NUMBERS)
+@example(2.1e-305, 1.1e-308)
+@example(1e-20, 3e-20)
 @settings(deadline=None, max_examples=60)
 def test_ticks_are_few_and_inside(a: float, b: float) -> None:
     scale = linear(a, b)

@@ -54,7 +54,7 @@ def test_half_precision_is_near(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
-@pytest.mark.filterwarnings("default")  # torch's own, while it compiles
+@pytest.mark.filterwarnings("ignore")  # torch's own, while it compiles
 def test_compiled_losses_and_gradients_are_the_same() -> None:
     network = tiny("beats_eat_tiny").eval()  # both encoders
     rows, labels = torch.cat([waves(2), waves(2, "other")]), torch.tensor([0, 1])
