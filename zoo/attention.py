@@ -4,6 +4,7 @@ The axis gives the tokens and the last dimension the features; all other axes ar
 output.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,6 +18,9 @@ class AxialAttention(nn.Module):
     Queries and keys are normalised, without learned parameters: what attends here are magnitudes of any level, and the softmax
     of their bare products is all or nothing, with gradients that explode.
 
+    Projections start with keys equal to queries and an output that undoes the values: there is no residual, and so each token
+    starts as a mean of the tokens like it, itself first, and not as a random map of a mean of all.
+
     Shape: (..., tokens, dim) -> the same. Sources: Vaswani et al., Attention is all you need, NeurIPS 2017, section 3.2; Henry
     et al., Query-key normalization for transformers, Findings of EMNLP 2020.
     """
@@ -27,6 +31,11 @@ class AxialAttention(nn.Module):
         inner = -(-dim // heads) * heads
         self.input: nn.Linear | None = nn.Linear(dim, 3 * inner, bias=False) if projections else None
         self.output: nn.Linear | None = nn.Linear(inner, dim, bias=False) if projections else None
+        if self.input is not None and self.output is not None:
+            matching, value = (nn.init.orthogonal_(torch.empty(inner, dim)) for _ in range(2))
+            with torch.no_grad():
+                self.input.weight.copy_(torch.cat([matching, matching, value]))
+                self.output.weight.copy_(value.T)
 
     def forward(self, features: Tensor) -> Tensor:
         shape = features.shape

@@ -30,7 +30,7 @@ from zoo.prefetch import one_ahead
 from zoo.sampling import Indices, Order, crop_generator, split_holdout, step_seed
 from zoo.schedules import Schedule, learning_rate
 
-VERSION = 1  # raised when the same config and data would train to something else
+VERSION = 2  # raised when the same config and data would train to something else
 State = dict[str, Any]
 Fetch = Callable[[Indices, np.random.Generator | None], tuple[Tensor, Tensor]]
 Batch = tuple[Tensor, Tensor, Tensor]  # waves, labels, lengths

@@ -214,9 +214,25 @@ def softmax_attention(features: np.ndarray, layer: AxialAttention) -> np.ndarray
 def test_attention_equals_its_definition(dim: int, heads: int, projections: bool) -> None:
     torch.manual_seed(0)
     layer = AxialAttention(dim, heads, projections=projections)
+    for weight in layer.parameters():
+        nn.init.normal_(weight)  # as it starts, keys are queries
     features = torch.randn(3, 7, dim)
     expected = np.stack([softmax_attention(sequence, layer) for sequence in features.double().numpy()])
     np.testing.assert_allclose(layer(features).detach().numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("dim", "heads"), [(8, 4), (5, 2), (128, 4)])
+def test_attention_starts_as_a_mean_of_the_tokens(dim: int, heads: int) -> None:
+    layer = AxialAttention(dim, heads, projections=True)
+    alike = torch.randn(3, 1, dim).expand(3, 7, dim)
+    torch.testing.assert_close(layer(alike), alike, rtol=1e-4, atol=1e-5)
+
+
+def test_in_that_mean_a_token_comes_first_itself() -> None:
+    torch.manual_seed(0)
+    features = torch.randn(3, 7, 128)
+    distances = torch.cdist(AxialAttention(128, 4, projections=True)(features), features)
+    assert torch.equal(distances.argmin(2), torch.arange(7).expand(3, 7))
 
 
 def test_attention_does_not_depend_on_the_level_of_its_input() -> None:
