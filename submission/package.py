@@ -40,7 +40,7 @@ class Package:
         try:
             with self._open(name) as stream:
                 return stream.read(limit)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as problem:
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, struct.error) as problem:
             raise OSError(f"{problem}") from problem
 
 
