@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from submission.check import check
@@ -186,6 +186,7 @@ def test_a_truncated_zip(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8), st.sampled_from([0, 0, 5]))
+@example([(0.375, 128), (0.263671875, 8)], 0)  # a name that is no UTF-8, seen only when the file is opened
 @settings(deadline=None, max_examples=150)
 def test_no_damage_escapes_as_a_traceback(damage: list[tuple[float, int]], lost: int) -> None:
     with TemporaryDirectory() as folder:
