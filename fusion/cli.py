@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fusion.fit import Plan
     from fusion.metrics import Floats
     from fusion.objective import Objective, Parts
-    from zoo.runs import Run
+    from zoo.running.folder import Run
 
 app = typer.Typer()
 
@@ -26,9 +26,8 @@ RunFolder = Annotated[Path, typer.Option("--run", help="Folder of the run.")]
 def list_everything() -> None:
     """Show the systems, their ablations, the ensembles and the machine groups that exist."""
     from fusion.ensemble import read_ensemble, shipped_ensembles
-    from zoo.config import load_yaml, shipped_configs
-    from zoo.groups import load_groups
-    from zoo.inherit import ablation_paths
+    from zoo.config import ablation_paths, load_yaml, shipped_configs
+    from zoo.data.groups import load_groups
 
     systems = {path.stem: load_yaml(path) for path in sorted((shipped_configs() / "systems").glob("*.yaml"))}
     ensembles = {name: read_ensemble(path) for name, path in shipped_ensembles().items()}
@@ -51,10 +50,10 @@ def evaluate(
     """Judge the scores of a run by the official metric of its year, and write evaluation.csv."""
     import pandas as pd
 
-    from fusion import tables
+    from fusion import display as tables
     from fusion.evaluation import COLUMNS, evaluate, less_than_best
     from zoo.files import whole_file
-    from zoo.runs import Run
+    from zoo.running.folder import Run
 
     opened = Run(run).require()
     known = _known_scores(opened)
@@ -108,8 +107,8 @@ def fuse(
     from fusion.fit import Plan
     from fusion.members import changed_members, check_keys, check_members, usable, with_members
     from fusion.search import METHODS
-    from zoo.groups import parse_assignments
-    from zoo.runs import Run
+    from zoo.data.groups import parse_assignments
+    from zoo.running.folder import Run
 
     if method not in METHODS:
         raise unknown_name("method", method, METHODS)
@@ -208,7 +207,7 @@ def _searched(stacked: "Stack", plan: "Plan", run: "Run", notes: list[str]) -> t
 
 
 def _report(name: str, ensemble: "Ensemble", stacked: "Stack", notes: Sequence[str], explain: bool) -> None:
-    from fusion import tables
+    from fusion import display as tables
     from fusion.explain import contributions
     from fusion.objective import Objective
 

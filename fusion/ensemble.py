@@ -18,9 +18,9 @@ from pydantic import Field, field_validator
 
 from fusion.combine import Combiner
 from zoo.config import Frozen, load_yaml, parse, shipped_configs
+from zoo.data.groups import group_of, load_groups
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import write_text
-from zoo.groups import group_of, load_groups
 
 OTHERS = "others"
 Weights = dict[str, float]  # by member

@@ -12,8 +12,8 @@ from fusion.metrics import Floats
 from fusion.objective import Objective, Parts
 from fusion.search import Method, Problem
 from fusion.simplex import STEP, finest_lattice, lattice
+from zoo.data.groups import group_of, load_groups
 from zoo.errors import unknown_name
-from zoo.groups import group_of, load_groups
 
 TRIALS = 1001  # step 0.1 for five systems
 

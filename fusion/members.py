@@ -6,9 +6,9 @@ import numpy as np
 
 from fusion.combine import Stack
 from fusion.ensemble import OTHERS, Ensemble, Member
+from zoo.data.groups import group_of, load_groups
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import fingerprint
-from zoo.groups import group_of, load_groups
 from zoo.scores import ScoreTable
 
 

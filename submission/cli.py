@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import fusion.cli
-import submission.cli_report
+import submission.report.cli
 import zoo.cli
 from zoo.console import err, out, table, warn
+from zoo.data.years import OWN
 from zoo.errors import AsdzooError, unknown_name
-from zoo.years import OWN
 
 if TYPE_CHECKING:
-    from submission.faults import Findings
-    from submission.write import Decided
+    from submission.checking.faults import Findings
+    from submission.writing.write import Decided
 
 app = typer.Typer(
     name="asdzoo",
@@ -34,7 +34,7 @@ app.registered_commands += zoo.cli.app.registered_commands
 app.registered_groups += zoo.cli.app.registered_groups
 # `evaluate` also judges packages, which only this room can read: the one below goes on to fusion's for runs.
 app.registered_commands += [one for one in fusion.cli.app.registered_commands if one.callback is not fusion.cli.evaluate]
-app.registered_commands += submission.cli_report.app.registered_commands
+app.registered_commands += submission.report.cli.app.registered_commands
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer carries its own copy of click, older ones the package
 INTERRUPTED = 130
@@ -59,7 +59,7 @@ def evaluate(
     if package is None or truth is None:
         raise AsdzooError("a package and the truth belong together", "asdzoo evaluate --package FILE --truth DIR")
     from fusion.evaluation import evaluate as evaluate_table
-    from submission.truth import detection_rates, judge
+    from submission.checking.truth import detection_rates, judge
 
     judged, rules = judge(package, truth, year)
     labels = [one.label for one in judged]
@@ -103,14 +103,14 @@ def submit(
     init: Annotated[bool, typer.Option("--init", help="Write a commented team.yaml to fill in, and stop.")] = False,
 ) -> None:
     """Write the challenge's zip: scores, decisions and metadata of up to four ensembles; then check it."""
-    from submission.team import read_team, write_template
+    from submission.writing.team import read_team, write_template
 
     if init:
         write_template(team)
         out.print(f"wrote {team}: fill it in, then run `asdzoo submit --team {team}`")
         return
-    from submission.write import choose, prepare, write
-    from zoo.runs import Run
+    from submission.writing.write import choose, prepare, write
+    from zoo.running.folder import Run
 
     opened = Run(run).require()
     with opened.lock():
@@ -134,11 +134,11 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the faults as JSON.")] = False,
 ) -> int:
     """List every fault of a submission package. Exit code 1 when there is an error."""
-    from submission.check import check as find_faults
+    from submission.checking.check import check as find_faults
 
     expected = None
     if data is not None:
-        from submission.expected import expected_clips
+        from submission.checking.expected import expected_clips
 
         expected, year = expected_clips(data, year)
     findings = find_faults(package, year, expected)

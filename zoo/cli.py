@@ -14,11 +14,11 @@ from zoo.errors import AsdzooError, listed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo.plan import Task
-    from zoo.runs import Run
+    from zoo.data.synth import Size
+    from zoo.data.wavs import Problem
+    from zoo.running.folder import Run
+    from zoo.running.plan import Task
     from zoo.scores import ScoreTable
-    from zoo.synth import Size
-    from zoo.wavs import Problem
 
 app = typer.Typer()
 app.add_typer(weights_app, name="weights")
@@ -37,9 +37,9 @@ def scan(
     strict: Annotated[bool, typer.Option("--strict", help="Take a broken recording as an error.")] = False,
 ) -> None:
     """Show what recordings there are, and everything that is wrong with them."""
-    from zoo.clips import find_clips
-    from zoo.display import Bars
-    from zoo.scan import scan as scan_clips
+    from zoo.data.clips import find_clips
+    from zoo.data.scan import scan as scan_clips
+    from zoo.running.display import Bars
 
     clips = find_clips(data, year)
     with Bars() as bars:
@@ -70,8 +70,8 @@ def synth(
     seed: Annotated[int, typer.Option("--seed")] = 0,
 ) -> None:
     """Write a synthetic challenge in the 2024 layout: machine sounds from their physics, no download."""
-    from zoo.display import Bars
-    from zoo.synth import write_challenge
+    from zoo.data.synth import write_challenge
+    from zoo.running.display import Bars
 
     with Bars() as bars:
         folders = write_challenge(out_folder, cast("Size", size), seed, progress=bars.counter("writing recordings"))
@@ -95,10 +95,10 @@ def train_all(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and train nothing.")] = False,
 ) -> None:
     """Train every system, score every train and test clip, calibrate; a run that was cut off goes on where it was."""
-    from zoo.clips import find_clips
-    from zoo.groups import parse_assignments
-    from zoo.plan import make_plan
-    from zoo.runs import Run
+    from zoo.data.clips import find_clips
+    from zoo.data.groups import parse_assignments
+    from zoo.running.folder import Run
+    from zoo.running.plan import make_plan
     from zoo.systems import load_system
 
     if calibrate_on not in ("train", "test"):
@@ -113,10 +113,10 @@ def train_all(
         return
     if calibrate_on == "test":
         warn("z-scores from test clips are against the challenge's rules since 2025; the run is marked test-calibrated")
-    from zoo.audio import WaveformStore
-    from zoo.devices import accelerator_for
-    from zoo.display import Display
-    from zoo.pipeline import train_all as run_all
+    from zoo.data.store import WaveformStore
+    from zoo.running.display import Display
+    from zoo.running.pipeline import train_all as run_all
+    from zoo.training.devices import accelerator_for
 
     run = Run(run_folder)
     with run.lock(), Display() as display:
@@ -138,14 +138,14 @@ def score(
     strict: Annotated[bool, typer.Option("--strict", help="Take a broken recording as an error.")] = False,
 ) -> None:
     """Score clips that came after training, with every system of a finished run; nothing is trained."""
-    from zoo.runs import Run
+    from zoo.running.folder import Run
 
     run = Run(run_folder).require()
-    from zoo.audio import WaveformStore
-    from zoo.clips import find_clips
-    from zoo.devices import accelerator_for
-    from zoo.display import Display
-    from zoo.pipeline import score_new
+    from zoo.data.clips import find_clips
+    from zoo.data.store import WaveformStore
+    from zoo.running.display import Display
+    from zoo.running.pipeline import score_new
+    from zoo.training.devices import accelerator_for
 
     clips = find_clips(data, year or run.info()["year"])
     with run.lock(), Display() as display:
@@ -169,7 +169,7 @@ def _say_problems(problems: Sequence[Problem], strict: bool) -> None:
 
 
 def _print_plan(tasks: Sequence[Task]) -> None:
-    from zoo.cost import cost_of
+    from zoo.training.cost import cost_of
 
     rows = []
     for task in tasks:

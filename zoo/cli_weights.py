@@ -15,7 +15,7 @@ weights_app = typer.Typer(no_args_is_help=True, help="Checkpoints of pretrained 
 @weights_app.command(name="list")
 def list_checkpoints() -> None:
     """Show the known checkpoints and which of them are here."""
-    from zoo import checkpoints
+    from zoo.checkpoints import known as checkpoints
 
     rows = []
     for name, entry in checkpoints.known().items():
@@ -31,7 +31,7 @@ def list_checkpoints() -> None:
 @weights_app.command()
 def fetch(name: Annotated[str, typer.Argument(help="A name of `asdzoo weights list`.")]) -> None:
     """Download a checkpoint into the Hugging Face cache and verify it; a download that was cut off goes on."""
-    from zoo import checkpoints
+    from zoo.checkpoints import known as checkpoints
 
     path = checkpoints.fetch(name)
     checked = "SHA-256 verified" if checkpoints.known()[name].sha256 else "no SHA-256 is known to hold it against"
@@ -41,7 +41,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A name of `asdzoo weights li
 @weights_app.command()
 def check(file: Annotated[Path, typer.Argument(help="A checkpoint: BEATs, OpenBEATs or EAT, torch or safetensors.")]) -> None:
     """Say what a file holds and whether an encoder can be filled from it."""
-    from zoo import weights
+    from zoo.checkpoints import reading as weights
     from zoo.errors import AsdzooError
 
     if not file.is_file():

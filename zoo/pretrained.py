@@ -14,14 +14,14 @@ import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from zoo import weights
+from zoo.checkpoints import reading as weights
 from zoo.config import Frozen
 from zoo.errors import AsdzooError, listed
-from zoo.features import SpecAugment
-from zoo.lora import Tuning, add_adapters, ranks
-from zoo.losses import ArcFace, ArcFaceConfig
-from zoo.models import InputShape, Network
-from zoo.pooling import PoolingName, pooling
+from zoo.features.spectra import SpecAugment
+from zoo.layers.lora import Tuning, add_adapters, ranks
+from zoo.layers.losses import ArcFace, ArcFaceConfig
+from zoo.layers.pooling import PoolingName, pooling
+from zoo.networks import InputShape, Network
 
 _CHECKSUM = "base_sha256"
 _ADAPTER = ".default"  # peft's name of the only adapter, left out of saved names

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from zoo.clips import Clip
+from zoo.data.clips import Clip
 from zoo.errors import AsdzooError
 from zoo.files import whole_file
 

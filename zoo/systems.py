@@ -4,7 +4,7 @@ The file name is the system's name. Keys are those of `SystemConfig`; `model` an
 `zoo/detectors/`, whose own `Config` reads the other keys of the block.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,15 +15,15 @@ import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor
 
-from zoo.audio import WaveformStore
-from zoo.clips import Clip
-from zoo.config import Frozen, override, parse, shipped_configs
-from zoo.detectors import Detector, FloatArray, detector_module
+from zoo import registry
+from zoo.config import Frozen, ablation_paths, load_inherited, override, parse, shipped_configs
+from zoo.data.clips import Clip
+from zoo.data.store import WaveformStore
+from zoo.detectors import Detector, FloatArray
 from zoo.errors import AsdzooError, unknown_name
-from zoo.inherit import ablation_paths, load_inherited
-from zoo.models import DensityNetwork, InputShape, Network, model_module
-from zoo.sampling import Indices
-from zoo.training import TrainingConfig
+from zoo.networks import DensityNetwork, InputShape, Network
+from zoo.training.loop import TrainingConfig
+from zoo.training.sampling import Indices
 
 
 class InputConfig(Frozen):
@@ -81,7 +81,7 @@ class System:
     def build_network(self, classes: int, seed: int) -> Network:
         """The network with fresh weights drawn by `seed`."""
         torch.manual_seed(seed)
-        network: Network = model_module(self.config.model["name"]).build(self.network_config, self.shape, classes)
+        network: Network = registry.module("model", self.config.model["name"]).build(self.network_config, self.shape, classes)
         return network
 
     @property
@@ -91,7 +91,7 @@ class System:
 
     def build_detector(self, network: Network | None, classes: Sequence[str]) -> Detector:
         """A detector for one machine and section; only `density` looks at the network and its classes."""
-        module = detector_module(self.config.detector["name"])
+        module = registry.module("detector", self.config.detector["name"])
         if not self.needs_network_to_score:
             detector: Detector = module.build(self.detector_config)
             return detector
@@ -163,8 +163,8 @@ def load_system(name: str, settings: Iterable[str] = ()) -> System:
 def system_of(name: str, values: dict[str, Any], origin: str) -> System:
     """A system from the mapping that its YAML holds; `origin` is named in messages."""
     config = parse(SystemConfig, values, origin)
-    network = _module(config.model, "model", model_module, origin)
-    detector = _module(config.detector, "detector", detector_module, origin)
+    network = _module(config.model, "model", origin)
+    detector = _module(config.detector, "detector", origin)
     if config.detector["name"] == "density" and not getattr(network, "LIKELIHOOD", False):
         raise AsdzooError(
             f"{origin}: the density detector needs a network with a likelihood, which {config.model['name']} has not",
@@ -175,11 +175,11 @@ def system_of(name: str, values: dict[str, Any], origin: str) -> System:
     return System(name, config, network_config, detector_config)
 
 
-def _module(block: dict[str, Any], kind: str, find: Callable[[str], ModuleType], origin: str) -> ModuleType:
+def _module(block: dict[str, Any], kind: registry.Kind, origin: str) -> ModuleType:
     if not isinstance(block.get("name"), str):
         raise AsdzooError(f"{origin}: {kind}.name is missing", f"add `name:`, a file of zoo/{kind}s/, to the block {kind}")
     try:
-        return find(block["name"])
+        return registry.module(kind, block["name"])
     except AsdzooError as problem:
         raise AsdzooError(f"{origin}: {problem.message}", problem.hint) from None
 

@@ -16,8 +16,8 @@ import numpy as np
 import soundfile
 import torch
 
-from zoo.audio import WaveformStore
-from zoo.clips import Clip, find_clips
+from zoo.data.clips import Clip, find_clips
+from zoo.data.store import WaveformStore
 
 CLIPS, SECONDS, BATCH, ROUNDS = 1200, 10.0, 64, 30
 MACHINES = 16  # of the challenge of 2024, for the time that opening takes

@@ -47,9 +47,9 @@ def make_plain() -> None:
 def measure(seconds: float, variant: str) -> dict[str, Any]:
     import torch
 
-    from zoo.memory import keep_freed_memory
-    from zoo.models import InputShape
     from zoo.models.dual_branch_cnn import Config, build
+    from zoo.networks import InputShape
+    from zoo.training.memory import keep_freed_memory
 
     if variant.startswith("plain"):
         make_plain()

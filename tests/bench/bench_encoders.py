@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from zoo.console import out, table
-from zoo.cost import cost_of
-from zoo.memory import keep_freed_memory
 from zoo.systems import load_system
+from zoo.training.cost import cost_of
+from zoo.training.memory import keep_freed_memory
 
 CLASSES = 148
 SYSTEMS = {

@@ -15,10 +15,10 @@ from scipy import signal
 from scipy.stats import hmean
 from sklearn.metrics import roc_auc_score
 
-from zoo.synth import challenge
-from zoo.synth.challenge import Recording
-from zoo.synth.recording import record
-from zoo.synth.sources import F32, F64, RATE
+from zoo.data.synth import challenge
+from zoo.data.synth.challenge import Recording
+from zoo.data.synth.recording import record
+from zoo.data.synth.sources import F32, F64, RATE
 
 
 def mel_matrix(bins: int, mels: int) -> F64:

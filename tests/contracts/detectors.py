@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 import numpy as np
 import pytest
 
-from zoo.clips import Clip
-from zoo.detectors import Detector, FloatArray, detector_module
+from zoo import registry
+from zoo.data.clips import Clip
+from zoo.detectors import Detector, FloatArray
 from zoo.errors import AsdzooError
 
 Domain = Literal["source", "target"] | None
@@ -44,7 +45,7 @@ class DetectorContract:
     options: ClassVar[dict[str, object]] = {}
 
     def build(self) -> Detector:
-        module = detector_module(self.name)
+        module = registry.module("detector", self.name)
         detector: Detector = module.build(module.Config(**self.options))
         return detector
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.calibration import Calibration
-from zoo.runs import Run
+from zoo.running.folder import Run
 from zoo.scores import ScoreTable
 
 SYSTEMS = ("alpha", "beta", "gamma")

@@ -11,7 +11,7 @@ from fusion.evaluation import COLUMNS, evaluate, less_than_best
 from fusion.metrics import domain_metrics, harmonic_mean
 from submission.cli import main
 from tests.fusion.runs import make_run, make_table, usual_run
-from zoo.runs import Run
+from zoo.running.folder import Run
 from zoo.scores import ScoreTable
 
 

@@ -11,7 +11,7 @@ import yaml
 from fusion.ensemble import read_ensemble
 from submission.cli import main
 from tests.fusion.runs import MACHINES, make_run, make_table, usual_run
-from zoo.runs import Run
+from zoo.running.folder import Run
 from zoo.scores import ScoreTable
 
 SYSTEMS = ("nf_cdee", "dual_branch_cnn", "beats_lora", "eat_lora", "beats_eat")

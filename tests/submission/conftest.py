@@ -11,9 +11,9 @@ import pytest
 import soundfile
 import yaml
 
-from submission.rules import Part, rules_of
+from submission.checking.rules import Part, rules_of
 from zoo.files import write_text
-from zoo.runs import Run
+from zoo.running.folder import Run
 from zoo.scores import ScoreTable
 
 TEAM = """\

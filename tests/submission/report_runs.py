@@ -9,10 +9,10 @@ from fusion.combine import combine, fused_table, stack
 from fusion.ensemble import Ensemble, Found, ensemble_path, write_ensemble
 from tests.fusion.runs import make_run, make_table
 from zoo.calibration import Calibration
-from zoo.clips import Clip
-from zoo.embeddings import Embeddings
+from zoo.data.clips import Clip
 from zoo.files import write_text
-from zoo.runs import Run
+from zoo.running.embeddings import Embeddings
+from zoo.running.folder import Run
 from zoo.scores import ScoreTable
 
 RATE = 16_000

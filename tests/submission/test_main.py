@@ -24,7 +24,7 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
         def fail(*_: object) -> None:
             raise problem
 
-        monkeypatch.setattr("submission.check.check", fail)
+        monkeypatch.setattr("submission.checking.check.check", fail)
 
     return arrange
 

@@ -146,7 +146,7 @@ def test_help_is_complete_and_names_no_private_type(capsys: pytest.CaptureFixtur
 def test_ctrl_c_leaves_a_run_that_goes_on(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import zoo.training
+    import zoo.training.loop
 
     command = [
         "train-all",
@@ -159,15 +159,15 @@ def test_ctrl_c_leaves_a_run_that_goes_on(
         "--set",
         "training.steps=4",
     ]
-    step = zoo.training.Trainer._step
+    step = zoo.training.loop.Trainer._step
 
-    def interrupted(trainer: zoo.training.Trainer) -> dict[str, float]:
+    def interrupted(trainer: zoo.training.loop.Trainer) -> dict[str, float]:
         if trainer.step == 2:
             raise KeyboardInterrupt
         return step(trainer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(zoo.training.Trainer, "_step", interrupted)
+        patch.setattr(zoo.training.loop.Trainer, "_step", interrupted)
         assert main(command) == 130
     assert "run the same command again to go on" in said(capsys)[1][-1]
     assert main(command) == 0

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from tests.zoo.formula import waves
 from zoo.errors import AsdzooError
-from zoo.models import InputShape, Network, beats
+from zoo.models import beats
+from zoo.networks import InputShape, Network
 from zoo.pretrained import at_least
 from zoo.systems import load_system, system_of
 

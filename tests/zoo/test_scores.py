@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.clips import Clip
+from zoo.data.clips import Clip
 from zoo.errors import AsdzooError
 from zoo.scores import COLUMNS, ScoreTable
 

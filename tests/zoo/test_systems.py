@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 from tests.zoo.trees import write_tree
-from zoo.audio import WaveformStore
-from zoo.clips import Clip, find_clips
+from zoo import registry
+from zoo.config import ablation_paths
+from zoo.data.clips import Clip, find_clips
+from zoo.data.store import WaveformStore
 from zoo.errors import AsdzooError
-from zoo.inherit import ablation_paths
-from zoo.models import model_names
-from zoo.plan import make_plan, stamp
+from zoo.running.plan import make_plan, stamp
 from zoo.systems import load_system, system_of, system_paths
 
 NAMES = sorted(system_paths())
@@ -42,8 +42,8 @@ def test_a_number_of_a_paper_stands_with_its_place(name: str) -> None:
 
 def test_every_network_has_a_system_and_a_tiny_one() -> None:
     used = {load_system(name).config.model["name"] for name in NAMES}
-    assert set(model_names()) <= used
-    assert {load_system(name).config.model["name"] for name in TINY} >= set(model_names())
+    assert set(registry.names("model")) <= used
+    assert {load_system(name).config.model["name"] for name in TINY} >= set(registry.names("model"))
 
 
 @pytest.mark.parametrize(

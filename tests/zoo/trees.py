@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from zoo.years import YEARS
+from zoo.data.years import YEARS
 
 RATE = 16_000
 

@@ -9,16 +9,12 @@ Each public module `zoo/detectors/<name>.py` defines
 """
 
 from collections.abc import Sequence
-from importlib import import_module
-from pkgutil import iter_modules
-from types import ModuleType
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.clips import Clip
-from zoo.errors import unknown_name
+from zoo.data.clips import Clip
 
 FloatArray = NDArray[np.floating]
 
@@ -48,15 +44,3 @@ class Detector(Protocol):
         A clip that then has nothing left to be compared with is compared with itself, and `notes` says so.
         """
         ...
-
-
-def detector_names() -> list[str]:
-    """Names of all detectors of the zoo."""
-    return sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
-
-
-def detector_module(name: str) -> ModuleType:
-    """The module of one detector. Raises: AsdzooError for an unknown name."""
-    if name not in detector_names():
-        raise unknown_name("detector", name, detector_names())
-    return import_module(f"zoo.detectors.{name}")

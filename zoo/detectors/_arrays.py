@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.clips import Clip
+from zoo.data.clips import Clip
 from zoo.detectors import FloatArray
 from zoo.errors import AsdzooError
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.clips import Clip
+from zoo.data.clips import Clip
 from zoo.detectors import FloatArray
 from zoo.detectors._smote import SmoteConfig, oversample
 

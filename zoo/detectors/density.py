@@ -5,8 +5,8 @@ from typing import Self
 
 import numpy as np
 
-from zoo.clips import Clip
 from zoo.config import Frozen
+from zoo.data.clips import Clip
 from zoo.detectors import Detector, FloatArray
 from zoo.detectors._arrays import checked, checked_training, fitted
 from zoo.errors import AsdzooError

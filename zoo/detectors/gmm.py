@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from zoo.clips import Clip
 from zoo.config import Frozen
+from zoo.data.clips import Clip
 from zoo.detectors import Detector, FloatArray
 from zoo.detectors._arrays import canonical_order, checked, checked_training, directions, fitted
 from zoo.detectors._banks import domain_banks

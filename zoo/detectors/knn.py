@@ -9,8 +9,8 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field
 
-from zoo.clips import Clip
 from zoo.config import Frozen
+from zoo.data.clips import Clip
 from zoo.detectors import Detector, FloatArray
 from zoo.detectors._arrays import checked, checked_training, directions, fitted
 from zoo.detectors._banks import Bank, domain_banks, nearest_squares

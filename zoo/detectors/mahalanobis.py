@@ -15,8 +15,8 @@ from typing import Self
 import numpy as np
 from pydantic import Field
 
-from zoo.clips import Clip
 from zoo.config import Frozen
+from zoo.data.clips import Clip
 from zoo.detectors import Detector, FloatArray
 from zoo.detectors._arrays import canonical_order, checked, checked_training, fitted
 from zoo.detectors._banks import Bank, domain_banks

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from zoo.checkpoints.reading import Checkpoint
 from zoo.config import Frozen
-from zoo.features import KaldiFbank
-from zoo.models import InputShape
-from zoo.position_conv import PositionConv
+from zoo.features.spectra import KaldiFbank
+from zoo.layers.position_conv import PositionConv
+from zoo.networks import InputShape
 from zoo.pretrained import Branch, Encoder, PretrainedConfig, at_least
-from zoo.weights import Checkpoint
 
 PATCH = 16  # frames, and mel bins
 MELS = 128

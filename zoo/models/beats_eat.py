@@ -14,10 +14,10 @@ from torch import Tensor
 
 from zoo.config import Frozen
 from zoo.errors import AsdzooError
-from zoo.losses import ArcFace, ArcFaceConfig, unit
-from zoo.models import InputShape
+from zoo.layers.losses import ArcFace, ArcFaceConfig, unit
 from zoo.models import beats as _beats
 from zoo.models import eat as _eat
+from zoo.networks import InputShape
 from zoo.pretrained import PretrainedNetwork
 
 

@@ -29,13 +29,13 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.attention import AxialAttention
 from zoo.config import Frozen
 from zoo.errors import AsdzooError
-from zoo.features import Spectrum, StftMagnitude
-from zoo.lean_norm import convolution_norm_maximum, norm_relu_convolution
-from zoo.losses import ArcFace, ArcFaceConfig
-from zoo.models import InputShape, Network
+from zoo.features.spectra import Spectrum, StftMagnitude
+from zoo.layers.attention import AxialAttention
+from zoo.layers.batch_norm import convolution_norm_maximum, norm_relu_convolution
+from zoo.layers.losses import ArcFace, ArcFaceConfig
+from zoo.networks import InputShape, Network
 
 
 class Config(Frozen):

@@ -31,8 +31,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.config import Frozen
-from zoo.features import LogMel
-from zoo.models import DensityNetwork, InputShape, Network, PreparedNetwork
+from zoo.features.spectra import LogMel
+from zoo.networks import DensityNetwork, InputShape, Network, PreparedNetwork
 
 LIKELIHOOD = True
 

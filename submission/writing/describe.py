@@ -1,0 +1,200 @@
+"""The metadata of one ensemble, from what the run knows and what the team says."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fusion.ensemble import Ensemble, ensemble_path, read_ensemble
+from submission.checking.metadata import dump
+from submission.checking.rules import MAX_ABBREVIATION, Rules
+from submission.writing.team import SystemWords, Team
+from zoo.errors import AsdzooError
+from zoo.running.folder import Run
+
+
+@dataclass(frozen=True)
+class _Words:
+    """How one kind of network or detector is called in the metadata."""
+
+    features: tuple[str, ...] = ()
+    embeddings: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    external: tuple[str, ...] = ()  # data sets that its pretrained encoder saw
+
+
+_MODELS = {
+    "nf_cdee": _Words(("log-mel energies",), (), ("normalizing flow",)),
+    "dual_branch_cnn": _Words(("spectrogram", "spectrum"), (), ("CNN",)),
+    "beats": _Words(("log-mel energies",), ("BEATs",), ("transformer",), ("AudioSet",)),
+    "eat": _Words(("log-mel energies",), ("EAT",), ("transformer",), ("AudioSet",)),
+    "beats_eat": _Words(("log-mel energies",), ("BEATs", "EAT"), ("transformer",), ("AudioSet",)),
+}
+_DETECTORS = {"knn": "k-NN", "kmeans": "k-means", "gmm": "GMM", "mahalanobis": "Mahalanobis distance"}
+_URLS = {"AudioSet": "https://research.google.com/audioset/"}
+
+
+def ensemble_of(run: Run, name: str) -> Ensemble | None:
+    """The ensemble whose scores are called `name`; None when they are those of one system."""
+    path = ensemble_path(run.folder, name)
+    return read_ensemble(path) if path.exists() else None
+
+
+def members_of(run: Run, name: str, machines: Iterable[str]) -> list[str]:
+    """Systems that the scores of these machines come from, each once; a system is its own only member.
+
+    A member without weight for any of the machines is none: it adds nothing to what is submitted.
+    """
+    ensemble = ensemble_of(run, name)
+    if ensemble is None:
+        return [name]
+    vectors = [ensemble.weights_of(machine) for machine in machines]
+    return [system for system in ensemble.systems if any(weights.get(system, 0) > 0 for weights in vectors)]
+
+
+def describe(
+    run: Run,
+    ensemble: str,
+    label: str,
+    team: Team,
+    rules: Rules,
+    machines: Iterable[str],
+    number: int | None,
+    results: Mapping[str, Mapping[str, float]],
+) -> str:
+    """`LABEL.meta.yaml` as text.
+
+    `number` is put behind the abbreviation when several systems are submitted; `results` are per machine, in per cent. Total
+    parameters and MACs are sums over the members, each counted once, frozen encoders included; MACs are for one clip, and
+    null when those of a member are not known.
+    """
+    words = team.systems.get(ensemble, SystemWords())
+    members = members_of(run, ensemble, machines)
+    entries = _entries(run, ensemble, members, words)
+    external = [{"name": name, "url": _URLS[name]} for name in _joined(_external(entry) for entry in entries)]
+    external += [item.model_dump(exclude_none=True) for item in team.external_datasets]
+    description: dict[str, Any] = {
+        **_what_systems_do(entries),
+        "ensemble_method_subsystem_count": len(members) if len(members) > 1 else None,
+        "decision_making": _decision(run, ensemble) if len(members) > 1 else None,
+        "external_data_usage": "pre-trained model" if external else None,
+        "development_data_usage": "development",
+    }
+    if len(members) > 1:
+        description["machine_learning_method"] = _list([description["machine_learning_method"] or "", "ensemble"])
+    macs = [int(entry["macs"]) for entry in entries if entry.get("macs") is not None]
+    meta = {
+        "submission": {
+            "label": label,
+            "name": words.name or f"{team.name} ({ensemble})",
+            "abbreviation": _abbreviation(team, words, number),
+            "authors": [author.model_dump(exclude_none=True) for author in team.authors],
+        },
+        "system": {
+            "description": {key: description.get(key) for key in rules.description} | words.description,
+            "complexity": {
+                "total_parameters": words.total_parameters or sum(_parameters(entry) for entry in entries) or None,
+                "MACS": words.macs or (sum(macs) if len(macs) == len(members) else None),
+            },
+            "external_datasets": external or None,
+            "source_code": team.source_code,
+        },
+        "results": {"development_dataset": {machine: dict(row) for machine, row in results.items()} or None},
+    }
+    return dump(meta, f"DCASE Challenge Task 2, rules of {rules.year}; written by asdzoo")
+
+
+def _entries(run: Run, ensemble: str, members: Iterable[str], words: SystemWords) -> list[Mapping[str, Any]]:
+    """What run.json says of the members; of one that was trained elsewhere it says nothing, and the team must."""
+    known = run.info().get("systems", {})
+    unknown = [member for member in members if member not in known]
+    if unknown and words.total_parameters is None:
+        raise AsdzooError(
+            f"run.json says nothing of {', '.join(unknown)}, so the parameters of {ensemble} cannot be counted",
+            f"say `total_parameters:` under `systems: {ensemble}:` in team.yaml",
+        )
+    return [known[member] for member in members if member in known]
+
+
+def _what_systems_do(entries: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
+    """The keys of `system.description` that follow from the systems' configs."""
+    words = [_words(entry) for entry in entries]
+    methods = _joined([*word.methods, *_tuning(entry)] for word, entry in zip(words, entries, strict=True))
+    detectors = _joined([_name(entry, "detector")] for entry in entries)
+    rates = sorted({_config(entry, "input").get("sample_rate", 16000) for entry in entries}) or [16000]
+    balanced = any(_config(entry, "detector").get("smote") for entry in entries)
+    by_attributes = any(entry.get("config", {}).get("classes") == "attributes" for entry in entries)
+    return {
+        "input_sampling_rate": ", ".join(f"{rate / 1000:g}kHz" for rate in rates),
+        "data_augmentation": _list(_augmentation(entries)),
+        "acoustic_features": _list(_joined(word.features for word in words)),
+        "embeddings": _list(_joined(word.embeddings for word in words)),
+        "machine_learning_method": _list([*methods, *(_DETECTORS[name] for name in detectors if name in _DETECTORS)]),
+        "domain_generalization_method": "SMOTE" if balanced else None,
+        "attribute_usage": "classification labels" if by_attributes else None,
+    }
+
+
+def _abbreviation(team: Team, words: SystemWords, number: int | None) -> str:
+    abbreviation = words.abbreviation or (f"{team.abbreviation}-{number}" if number else team.abbreviation)
+    if len(abbreviation) > MAX_ABBREVIATION:
+        raise AsdzooError(
+            f"the abbreviation {abbreviation!r} is longer than {MAX_ABBREVIATION} characters",
+            f"shorten `abbreviation:` to {MAX_ABBREVIATION - 2} in team.yaml, or give each system its own under `systems:`",
+        )
+    return abbreviation
+
+
+def _decision(run: Run, name: str) -> str:
+    ensemble = ensemble_of(run, name)
+    combiner = ensemble.combiner if ensemble else "weighted"
+    return {"weighted": "weighted average", "rank": "weighted average of ranks", "min": "minimum", "max": "maximum"}[combiner]
+
+
+def _config(entry: Mapping[str, Any], block: str) -> Mapping[str, Any]:
+    found = entry.get("config", {}).get(block)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _name(entry: Mapping[str, Any], block: str) -> str:
+    return str(_config(entry, block).get("name", "unknown"))
+
+
+def _parameters(entry: Mapping[str, Any]) -> int:
+    return int(entry.get("parameters", {}).get("total", 0))
+
+
+def _words(entry: Mapping[str, Any]) -> _Words:
+    model = _name(entry, "model")
+    return _MODELS.get(model, _Words(methods=(model,)))
+
+
+def _augmentation(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    masks = [mask for entry in entries for mask in _everywhere(_config(entry, "model"), "augment") if isinstance(mask, Mapping)]
+    return ["SpecAugment"] if any(width for mask in masks for width in mask.values()) else []
+
+
+def _tuning(entry: Mapping[str, Any]) -> list[str]:
+    tunings = _everywhere(_config(entry, "model"), "tuning")
+    return ["LoRA"] if any(isinstance(tuning, Mapping) and tuning.get("mode") == "lora" for tuning in tunings) else []
+
+
+def _external(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Data that the entry's pretrained weights saw; an encoder with random weights saw none."""
+    return () if "random" in _everywhere(_config(entry, "model"), "init") else _words(entry).external
+
+
+def _everywhere(block: object, key: str) -> list[Any]:
+    """Every value that stands under `key`, at any depth: a system with two encoders has a block for each."""
+    if not isinstance(block, Mapping):
+        return []
+    below = [found for value in block.values() for found in _everywhere(value, key)]
+    return ([block[key]] if key in block else []) + below
+
+
+def _joined(lists: Iterable[Iterable[str]]) -> list[str]:
+    """All words, each once, in order of first mention."""
+    return list(dict.fromkeys(word for words in lists for word in words))
+
+
+def _list(words: Sequence[str]) -> str | None:
+    return ", ".join(filter(None, words)) or None

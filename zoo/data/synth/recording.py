@@ -1,0 +1,93 @@
+"""One clip: the machine in the background noise of its domain, brought to one level, as 16-bit samples."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.data.names import Domain
+from zoo.data.synth import sources
+from zoo.data.synth.machines import Family, Fault, Setting
+from zoo.data.synth.sources import F32, RATE
+
+LEVEL = 0.03  # RMS of every clip, full scale = 1: loudness gives nothing away, and a click of 30 dB crest still fits
+
+
+@dataclass(frozen=True)
+class Background:
+    """Noise of a place: a slope, broad peaks of ventilation and other machines, mains hum, now and then a distant blow."""
+
+    slope: float  # dB per octave
+    peaks: tuple[tuple[float, float], ...]  # (Hz, Q)
+    hum: float = 0.0  # RMS of the harmonics of 50 Hz, relative to the noise
+    blows: float = 0.0  # per second
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine of the challenge: how it sounds, under which conditions in each domain, and what breaks."""
+
+    name: str
+    family: Family
+    source: tuple[Setting, ...]
+    target: tuple[Setting, ...]
+    faults: tuple[Fault, ...]
+    places: tuple[str, str]  # names of `PLACES`: background noise of source and target
+    snr: tuple[float, float] = (3.0, 1.0)  # dB, machine to background, source and target
+    seconds: float = 10.0
+    hidden: bool = False  # attributes are not told (2024: gearbox, slider, ToyTrain, ...)
+    glued: bool = False  # weight15_BckgF instead of weight_15_Bckg_F
+    first_index: int = 0  # the challenge counts from 1 in its development set and for some machines of the evaluation set
+
+    def settings(self, domain: Domain) -> tuple[Setting, ...]:
+        """Operating conditions of a domain."""
+        return self.source if domain == "source" else self.target
+
+
+PLACES = {
+    "hall": Background(-4.0, ((180.0, 1.5), (900.0, 1.0)), hum=0.3),
+    "workshop": Background(-2.5, ((450.0, 1.2), (2600.0, 1.5)), blows=0.6),
+    "ventilation": Background(-5.0, ((120.0, 2.0), (600.0, 2.0), (1500.0, 2.0)), hum=0.15),
+    "press room": Background(-3.0, ((300.0, 1.0), (1200.0, 1.2)), hum=0.2, blows=1.2),
+    "office": Background(-6.0, ((250.0, 1.0),), hum=0.1, blows=0.2),
+}
+
+
+def record(
+    machine: Machine,
+    setting: Setting,
+    domain: Domain,
+    fault: Fault | None,
+    strength: float,
+    seconds: float,
+    rng: np.random.Generator,
+) -> NDArray[np.int16]:
+    """One recording, `(seconds * RATE,)` 16-bit samples; `strength` (0 to 1) grades the fault, if there is one."""
+    samples = round(seconds * RATE)
+    amplitude = fault.amplitude(strength) if fault else 0.0
+    sound = sources.unit(machine.family.sound(setting, fault.name if fault else None, amplitude, samples, rng))
+    noise = background(PLACES[machine.places[domain == "target"]], samples, rng)
+    snr = machine.snr[domain == "target"] + rng.normal(0, 1.0)
+    mixture = np.float32(LEVEL) * sources.unit(sound * np.float32(10 ** (snr / 20)) + noise)
+    peak = float(np.abs(mixture).max())
+    if peak > 0.99:
+        mixture *= np.float32(0.99 / peak)
+    return np.asarray(np.rint(mixture * 32767), dtype=np.int16)
+
+
+def background(place: Background, samples: int, rng: np.random.Generator) -> F32:
+    """Noise of a place at unit RMS; from clip to clip its slope and its peaks move a little."""
+    frequency = sources.bin_frequencies(samples)
+    slope = place.slope + rng.normal(0, 0.4)
+    tilt = np.asarray((np.maximum(frequency, 40.0) / 1000.0) ** (slope / 6.02), dtype=np.float32)
+    peaks = [(center * 2 ** rng.normal(0, 0.08), quality) for center, quality in place.peaks]
+    noise = sources.shaped_noise(rng, samples, tilt * sources.resonances(samples, peaks, 0.3))
+    noise *= 1 + np.float32(0.1) * sources.slow_curve(rng, samples, 1.0).astype(np.float32)
+    if place.hum:
+        mains = np.arange(samples) / RATE * 50.0
+        noise += np.float32(place.hum) * sources.unit(sources.harmonics(mains, [1, 0.7, 0.5, 0.35, 0.25, 0.2], rng))
+    if place.blows:
+        times = rng.random(rng.poisson(place.blows * samples / RATE)) * samples / RATE
+        blow = sources.ring(sources.impulses(times, rng.exponential(1.0, len(times)), samples), rng.uniform(300, 1500), 0.03)
+        noise += np.float32(0.15) * sources.unit(blow)
+    return sources.unit(noise)

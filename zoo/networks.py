@@ -1,0 +1,75 @@
+"""What a network promises: waves in, embeddings out, and what of it training changes."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class InputShape:
+    """What waves look like when they reach a network."""
+
+    sample_rate: int  # Hz
+    samples: int | None  # every clip is cropped or repeated to this many; None: clips keep their length
+
+
+class Network(nn.Module, ABC):
+    """An embedder that can be trained.
+
+    `forward` turns waves into embeddings and `losses` gives what training minimises. Both take
+
+    waves    float32 (batch, samples) in [-1, 1] at the rate of `InputShape`, zero beyond a clip's end
+    lengths  int64 (batch,), valid samples of each clip; None: all of them
+
+    Augmentation happens inside, in training mode only.
+    """
+
+    dim: int  # of the embedding
+    untrained: bool = False  # a pretrained encoder that got random weights; its numbers say nothing about the method
+
+    @abstractmethod
+    def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Embeddings, float32 (batch, dim)."""
+
+    @abstractmethod
+    def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
+        """Scalar batch means by name; training back-propagates their sum. `labels` is int64 (batch,), the class index."""
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """What training changes and a run has to keep; a network with a frozen base leaves the base out."""
+        return self.state_dict()
+
+    def load_trained_state(self, state: dict[str, Tensor]) -> None:
+        """Put `trained_state` back. Raises: AsdzooError when it belongs to another base."""
+        self.load_state_dict(state)
+
+
+class PreparedNetwork(Network):
+    """A network whose front end neither learns nor augments: training runs it once for each clip instead of in every step."""
+
+    @abstractmethod
+    def prepare(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What the rest of the network needs of each clip, (batch, ...), without gradients."""
+
+    @abstractmethod
+    def embed(self, prepared: Tensor) -> Tensor:
+        """`forward` from what `prepare` gave."""
+
+    @abstractmethod
+    def losses_of(self, prepared: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """`losses` from what `prepare` gave."""
+
+    def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return self.embed(self.prepare(waves, lengths))
+
+    def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
+        return self.losses_of(self.prepare(waves, lengths), labels)
+
+
+class DensityNetwork(Network):
+    """A network that knows how likely an embedding is; the density detector scores with it."""
+
+    @abstractmethod
+    def negative_log_likelihood(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """In nats, (n,), of embeddings (n, dim) of the classes `labels` (n,)."""

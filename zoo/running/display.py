@@ -1,0 +1,109 @@
+"""What a person sees while a command works: a progress bar for each part, and a line when a training is done.
+
+On a terminal the bars move; in a log there is a line every minute instead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from zoo.console import err, out, warn
+
+if TYPE_CHECKING:
+    from zoo.running.pipeline import Watcher
+    from zoo.running.plan import Task
+    from zoo.training.loop import Hooks
+    from zoo.training.loop import Progress as TrainingProgress
+
+
+LOG_SECONDS = 60.0  # between two lines about one training, where there is no terminal
+
+
+class Bars:
+    """Progress bars as a context manager."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[status]}"),
+            TimeRemainingColumn(),
+            console=err,
+            transient=True,
+            disable=not err.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def counter(self, description: str) -> Callable[[int, int], None]:
+        """A bar that follows (done, total) and goes when it is full."""
+        bar: list[TaskID] = []
+
+        def update(done: int, total: int) -> None:
+            if not bar:
+                bar.append(self._bars.add_task(description, total=total, status=""))
+            self._bars.update(bar[0], completed=done)
+            if done == total:
+                self._bars.remove_task(bar.pop())
+
+        return update
+
+
+class Display(Bars):
+    """Progress of a run; `watcher` is what the pipeline calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def note(self, sentence: str) -> None:
+        """A warning, said once however often it comes up."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            warn(sentence)
+
+    def begin_task(self, task: Task, trained: bool) -> Hooks:
+        """The hooks that show one training."""
+        from zoo.training.loop import Hooks
+
+        name = f"{task.system.name} ({task.group})"
+        if trained:
+            out.print(f"{name}: trained already")
+            return Hooks(note=self.note)
+        bar = self._bars.add_task(f"training {name}", total=max(task.system.config.training.steps, 1), status="")
+        begun = logged = time.monotonic()
+
+        def progress(now: TrainingProgress) -> None:
+            nonlocal logged
+            status = f"loss {now.loss:.3f}  {now.clips_per_second:,.0f} clips/s"
+            self._bars.update(bar, completed=now.step, status=status)
+            if not err.is_terminal and time.monotonic() - logged >= LOG_SECONDS:
+                logged = time.monotonic()
+                err.print(f"{name}: step {now.step} of {now.steps}  {status}")
+
+        def done(steps: int) -> None:
+            self._bars.remove_task(bar)
+            out.print(f"{name}: {steps} steps on {len(task.clips)} clips, {time.monotonic() - begun:.0f} s")
+
+        return Hooks(progress=progress, done=done, note=self.note)
+
+    @property
+    def watcher(self) -> Watcher:
+        from zoo.running.pipeline import Watcher
+
+        return Watcher(
+            begin_task=self.begin_task,
+            embed=lambda system, group: self.counter(f"embedding {system} ({group})"),
+            note=self.note,
+        )

@@ -1,0 +1,68 @@
+"""Embeddings on disk: every clip is embedded once, and detectors are run again without the network.
+
+One safetensors file per task and machine: `embeddings` float32 (n, dim), and in its metadata who row i belongs to.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from zoo.data.clips import Clip
+from zoo.detectors import FloatArray
+from zoo.errors import AsdzooError
+from zoo.files import whole_file
+
+Stamp = list[str | int]
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Rows of `values` (n, dim), float32, belong to `clips`; `stamps` tell whether a recording has changed since."""
+
+    clips: tuple[Clip, ...]
+    stamps: tuple[Stamp, ...]
+    values: FloatArray
+
+    def rows(self, section: str, split: str) -> "Embeddings":
+        """Those of one section and split."""
+        return self.take([i for i, clip in enumerate(self.clips) if (clip.section, clip.split) == (section, split)])
+
+    def take(self, indices: Sequence[int]) -> "Embeddings":
+        return Embeddings(
+            tuple(self.clips[i] for i in indices), tuple(self.stamps[i] for i in indices), self.values[np.asarray(indices, int)]
+        )
+
+    def write(self, path: Path) -> None:
+        rows = [
+            {
+                "path": str(clip.path),
+                "year": clip.year,
+                "machine": clip.machine,
+                "section": clip.section,
+                "split": clip.split,
+                "domain": clip.domain,
+                "label": clip.label,
+                "attributes": clip.attributes,
+                "stamp": stamp,
+            }
+            for clip, stamp in zip(self.clips, self.stamps, strict=True)
+        ]
+        with whole_file(path) as aside:
+            save_file({"embeddings": np.ascontiguousarray(self.values)}, aside, metadata={"clips": json.dumps(rows)})
+
+    @classmethod
+    def read(cls, path: Path) -> "Embeddings":
+        """Raises: AsdzooError when the file is damaged."""
+        try:
+            with safe_open(path, "numpy") as file:
+                values, rows = file.get_tensor("embeddings"), json.loads(file.metadata()["clips"])
+            stamps = tuple(row.pop("stamp") for row in rows)
+            clips = tuple(Clip(**{**row, "path": Path(row["path"])}) for row in rows)
+        except (SafetensorError, KeyError, TypeError, ValueError) as problem:
+            raise AsdzooError(f"{path} is damaged: {problem}", "delete it and run `asdzoo train-all` again") from problem
+        return cls(clips, stamps, values)

@@ -1,0 +1,141 @@
+"""From recordings to score tables: what `asdzoo train-all` and `asdzoo score` do, without their printing.
+
+Every stage looks at what is on disk and does what is missing, so a run that was killed at any instant goes on where it was, and
+ends with the score tables of an undisturbed one.
+"""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Literal
+
+import pandas as pd
+from accelerate import Accelerator
+
+from zoo.calibration import Calibration
+from zoo.data.store import WaveformStore
+from zoo.errors import AsdzooError
+from zoo.running import stages
+from zoo.running.folder import Run
+from zoo.running.plan import Task, make_plan
+from zoo.running.stages import TaskFolder
+from zoo.scores import ScoreTable
+from zoo.systems import System, system_of
+from zoo.training.loop import Hooks
+
+Progress = Callable[[int, int], None]
+UNTRAINED = "untrained"  # marks a run with a pretrained encoder that got random weights
+TEST_CALIBRATED = "test-calibrated"  # marks a run whose z-scores use statistics of test clips
+
+
+@dataclass
+class Watcher:
+    """What a caller sees of a run while it goes on; the default sees nothing."""
+
+    begin_task: Callable[[Task, bool], Hooks] = lambda task, trained: Hooks()  # trained: there is nothing left to train
+    embed: Callable[[str, str], Progress] = lambda system, group: lambda done, total: None
+    note: Callable[[str], None] = lambda sentence: None
+
+
+def train_all(
+    run: Run,
+    systems: Sequence[System],
+    store: WaveformStore,
+    accelerator: Accelerator,
+    seed: int,
+    groups: Mapping[str, str],
+    calibrate_on: Literal["train", "test"],
+    watcher: Watcher,
+) -> list[ScoreTable]:
+    """Train what is not trained, embed what is not embedded, score and calibrate; one score table a system.
+
+    The caller holds `run.lock()`. Raises: AsdzooError from any stage, naming what to do.
+    """
+    year = store.clips[0].year if store.clips else ""
+    if (before := run.info().get("year", year)) != year:
+        raise AsdzooError(
+            f"{run.folder} is a run on {before}, these recordings are of {year}", "name another folder with --run"
+        )
+    plan = make_plan(systems, store.clips, groups, seed)
+    run.update_info(year=year, seed=seed, groups=dict(groups), calibrate_on=calibrate_on, versions=versions())
+    if calibrate_on == "test":
+        run.mark(TEST_CALIBRATED)
+    tables = []
+    for system in systems:
+        tasks = [task for task in plan if task.system is system]
+        folders = [TaskFolder(run.system_folder(system.name) / task.name) for task in tasks]
+        costs = []
+        for task, folder in zip(tasks, folders, strict=True):
+            hooks = watcher.begin_task(task, folder.trained)
+            costs.append(stages.train(task, folder, store, accelerator, hooks))
+            stages.embed(system, folder, store, accelerator, progress=watcher.embed(system.name, task.group))
+        if any(folder.info()["untrained"] for folder in folders):
+            run.mark(UNTRAINED)
+        entry = {
+            "config": system.resolved(),
+            "tasks": [task.name for task in tasks],
+            "parameters": {
+                "total": sum(cost.parameters for cost in costs),
+                "trainable": sum(cost.trainable for cost in costs),
+            },
+            "macs": max(cost.macs for cost in costs),
+        }
+        run.update_info(systems={**run.info().get("systems", {}), system.name: entry})
+        tables.append(_write_scores(run, system, accelerator, calibrate_on, watcher))
+    return tables
+
+
+def score_new(run: Run, store: WaveformStore, accelerator: Accelerator, watcher: Watcher) -> list[ScoreTable]:
+    """Score clips that came after training, with every system of a finished run; nothing is trained.
+
+    The caller holds `run.lock()`. Raises: AsdzooError when a system is not trained, or none knows the machines.
+    """
+    info = run.require().info()
+    tables = []
+    for name, entry in info["systems"].items():
+        system = system_of(name, entry["config"], f"{run.folder}/run.json")
+        folders = [TaskFolder(run.system_folder(name) / task) for task in entry["tasks"]]
+        known = {machine for folder in folders for machine in folder.info()["machines"]}
+        strangers = sorted({clip.machine for clip in store.clips} - known)
+        if strangers:
+            watcher.note(f"{name} was not trained on {', '.join(strangers)}: left out")
+        if not known & {clip.machine for clip in store.clips}:
+            raise AsdzooError(
+                f"{name} knows none of these machines ({', '.join(strangers)})",
+                "run `asdzoo train-all` with their training clips",
+            )
+        for folder in folders:
+            progress = watcher.embed(name, folder.info()["group"])
+            stages.embed(system, folder, store, accelerator, keep_absent=True, progress=progress)
+        tables.append(_write_scores(run, system, accelerator, info["calibrate_on"], watcher))
+    return tables
+
+
+def _write_scores(
+    run: Run, system: System, accelerator: Accelerator, calibrate_on: Literal["train", "test"], watcher: Watcher
+) -> ScoreTable:
+    folders = [TaskFolder(run.system_folder(system.name) / task) for task in run.info()["systems"][system.name]["tasks"]]
+    notes: dict[str, list[str]] = {}
+
+    def note(sentence: str, part: str) -> None:
+        notes.setdefault(sentence, []).append(part)
+
+    parts = [table.frame for folder in folders for table in stages.score(system, folder, accelerator, note)]
+    for sentence, where in notes.items():
+        watcher.note(f"{system.name}: {sentence} ({', '.join(where)})")
+    if not parts:
+        raise AsdzooError(f"{system.name} has nothing to score", "`asdzoo scan DATA` shows what was found")
+    raw = ScoreTable(pd.concat(parts, ignore_index=True))
+    calibration = Calibration.fit(raw, on=calibrate_on)
+    calibration.save(run.system_folder(system.name) / "calibration.json")
+    table = calibration.apply(raw)
+    table.write(run.score_path(system.name))
+    return table
+
+
+def versions() -> dict[str, Any]:
+    """Versions that a result may depend on."""
+    return {"asdzoo": version("asdzoo"), "python": platform.python_version()} | {
+        name: version(name) for name in ("torch", "numpy", "scikit-learn", "imbalanced-learn", "pyro-ppl")
+    }

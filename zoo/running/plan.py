@@ -1,0 +1,73 @@
+"""The plan of a run: a list of independent tasks, made before anything is trained.
+
+A task trains one network (system x group x seed) and embeds the clips of its machines with it. Tasks share nothing, so any
+executor may run them in any order; `asdzoo train-all` runs them one after another in its own process.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from zoo.data.clips import Clip
+from zoo.data.groups import group_of
+from zoo.errors import AsdzooError
+from zoo.files import fingerprint
+from zoo.systems import System
+from zoo.training.loop import VERSION
+
+
+@dataclass(frozen=True)
+class Task:
+    """One network to train, and the machines it is for."""
+
+    system: System
+    group: str  # "all", a machine group, or a machine, as the system's `train_on` says
+    machines: tuple[str, ...]
+    seed: int
+    clips: tuple[Clip, ...]  # to train on: the train split of these machines
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes that number the labels, sorted."""
+        return sorted({self.system.class_of(clip) for clip in self.clips})
+
+    @property
+    def name(self) -> str:
+        """The task's folder: its group and a fingerprint of all that its result depends on."""
+        config = {
+            key: value for key, value in self.system.resolved().items() if key not in ("description", "paper", "detector")
+        }
+        went_in = {"version": VERSION, "config": config, "seed": self.seed, "clips": [stamp(clip) for clip in self.clips]}
+        return f"{self.group}-{fingerprint(went_in)}"
+
+    @property
+    def clips_to_see(self) -> int:
+        """How many clips training will look at, at most."""
+        training = self.system.config.training
+        return training.steps * training.batch * training.accumulation
+
+
+def stamp(clip: Clip) -> list[str | int]:
+    """What tells one recording from another, and a changed one from what it was: machine, section, split, name, size, mtime."""
+    status = clip.path.stat()
+    return [clip.machine, clip.section, clip.split, clip.name, status.st_size, status.st_mtime_ns]
+
+
+def make_plan(systems: Sequence[System], clips: Sequence[Clip], groups: Mapping[str, str], seed: int) -> list[Task]:
+    """All tasks of a run, system by system. `groups` files machines by hand (`--group MyPump=periodic`).
+
+    Raises: AsdzooError when no machine has training clips.
+    """
+    training = [clip for clip in clips if clip.split == "train"]
+    if not training:
+        raise AsdzooError("no machine has training clips", "recordings to train on lie in MACHINE/train/*.wav")
+    machines = sorted({clip.machine for clip in training})
+    tasks = []
+    for system in systems:
+        members: dict[str, list[str]] = {}
+        for machine in machines:
+            shared = {"all": "all", "group": group_of(machine, groups), "machine": machine}[system.config.train_on]
+            members.setdefault(shared, []).append(machine)
+        for group, names in sorted(members.items()):
+            own = tuple(clip for clip in training if clip.machine in names)
+            tasks.append(Task(system, group, tuple(names), seed, own))
+    return tasks

@@ -1,0 +1,219 @@
+"""The stages of a task, each a pure function of files: train, embed, score.
+
+systems/SYSTEM/GROUP-FINGERPRINT/
+  task.json             what went in: config, machines, classes, seed; what it costs: parameters, multiplications
+  checkpoint.pt         only while training
+  training.csv          a row per validation
+  model.safetensors     the trained weights; written last, so that it stands for "trained"
+  embeddings/MACHINE.safetensors
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from zoo.data.store import WaveformStore
+from zoo.errors import AsdzooError
+from zoo.files import whole_file, write_json, write_text
+from zoo.networks import Network, PreparedNetwork
+from zoo.running.embeddings import Embeddings
+from zoo.running.plan import Task, stamp
+from zoo.scores import ScoreTable
+from zoo.systems import System
+from zoo.training.cost import Cost, cost_of
+from zoo.training.loop import Fetch, Hooks, Trainer, TrainingData
+from zoo.training.sampling import Indices
+from zoo.training.tracking import tensorboard
+
+
+@dataclass(frozen=True)
+class TaskFolder:
+    """Where the files of one task stand, and what `task.json` says of it."""
+
+    path: Path
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def trained(self) -> bool:
+        return self.weights.exists()
+
+    def info(self) -> dict[str, Any]:
+        """Raises: AsdzooError when the task was never begun, or its `task.json` is damaged."""
+        path = self.path / "task.json"
+        try:
+            info: dict[str, Any] = json.loads(path.read_text())
+        except (OSError, ValueError) as problem:
+            raise AsdzooError(f"{path} is missing or damaged: {problem}", "run `asdzoo train-all` again") from problem
+        return info
+
+    def embeddings(self, machine: str) -> Path:
+        return self.path / "embeddings" / f"{machine}.safetensors"
+
+
+def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Accelerator, hooks: Hooks) -> Cost:
+    """Train the task's network unless it is trained already; go on from its last checkpoint if there is one.
+
+    Raises: AsdzooError from training, or when a clip of the task is not in the store.
+    """
+    if folder.trained:
+        return Cost(**folder.info()["cost"])
+    network = task.system.build_network(len(task.classes), task.seed)
+    cost = cost_of(network, task.system.shape)
+    write_json(
+        folder.path / "task.json",
+        {
+            "system": task.system.name,
+            "config": task.system.resolved(),
+            "group": task.group,
+            "machines": list(task.machines),
+            "seed": task.seed,
+            "classes": task.classes,
+            "clips": len(task.clips),
+            "untrained": network.untrained,
+            "cost": cost.as_json(),
+        },
+    )
+    positions = {clip.path: index for index, clip in enumerate(store.clips)}
+    index = np.array([positions[clip.path] for clip in task.clips], np.int64)
+    classes = {name: number for number, name in enumerate(task.classes)}
+    labels = np.array([classes[task.system.class_of(clip)] for clip in task.clips], np.int64)
+    names = [f"{clip.machine}/{clip.name}" for clip in task.clips]
+
+    def fetch(chosen: Indices, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
+        return task.system.fetch(store, index[chosen], generator)
+
+    if isinstance(network, PreparedNetwork):
+        prepared = _prepared(network.to(accelerator.device), fetch, len(index))
+        data = TrainingData(prepared, labels, names, prepared=True)
+    else:
+        data = TrainingData(fetch, labels, names)
+    with tensorboard(folder.path) as log:
+
+        def validated(history: list[dict[str, float]]) -> None:
+            write_text(folder.path / "training.csv", _as_csv(history))
+            log(history[-1])
+
+        def save(state: dict[str, Any]) -> None:
+            with whole_file(folder.checkpoint) as aside:
+                torch.save(state, aside)
+
+        hooks = replace(hooks, validated=validated, save=save)
+        trainer = Trainer(network, data, task.system.config.training, task.seed, accelerator, hooks)
+        trainer.run(_checkpoint(folder))
+    with whole_file(folder.weights) as aside:
+        save_file({name: value.detach().cpu().contiguous() for name, value in network.trained_state().items()}, aside)
+    folder.checkpoint.unlink(missing_ok=True)
+    return cost
+
+
+def _prepared(network: PreparedNetwork, fetch: Fetch, count: int, batch: int = 32) -> Fetch:
+    """`fetch` for a network whose front end is run once for each of the `count` clips, here."""
+    network.eval()
+    device = next(network.parameters()).device
+    parts = []
+    for start in range(0, count, batch):
+        waves, lengths = fetch(np.arange(start, min(start + batch, count)), None)
+        parts.append(network.prepare(waves.to(device), lengths.to(device)))
+    prepared = torch.cat(parts)
+    return lambda chosen, generator: (prepared[torch.from_numpy(chosen).to(device)], torch.empty(0))
+
+
+def _checkpoint(folder: TaskFolder) -> dict[str, Any] | None:
+    if not folder.checkpoint.exists():
+        return None
+    state: dict[str, Any] = torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
+    return state
+
+
+def _as_csv(history: Sequence[dict[str, float]]) -> str:
+    text = io.StringIO()
+    columns = list(dict.fromkeys(column for row in history for column in row))
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, "step": int(row["step"])} for row in history)
+    return text.getvalue()
+
+
+def load_network(system: System, folder: TaskFolder, accelerator: Accelerator) -> Network:
+    """The trained network of a task, on the accelerator's device, in evaluation mode."""
+    info = folder.info()
+    network = system.build_network(len(info["classes"]), info["seed"])
+    network.load_trained_state(load_file(folder.weights))
+    return network.to(accelerator.device).eval()
+
+
+def embed(
+    system: System,
+    folder: TaskFolder,
+    store: WaveformStore,
+    accelerator: Accelerator,
+    keep_absent: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Embed the store's train and test clips of the task's machines; clips embedded before are not embedded again.
+
+    `keep_absent` keeps rows of clips that the store does not hold (the training recordings, when only test clips are at hand).
+    """
+    network: Network | None = None
+    machines = folder.info()["machines"]
+    for done, machine in enumerate(machines):
+        path = folder.embeddings(machine)
+        old = Embeddings.read(path) if path.exists() else Embeddings((), (), np.empty((0, 0), np.float32))
+        indices = [i for i, clip in enumerate(store.clips) if clip.machine == machine and clip.split in ("train", "test")]
+        stamps = [stamp(store.clips[i]) for i in indices]
+        known = {tuple(entry): row for row, entry in enumerate(old.stamps)}
+        here = {tuple(entry[:4]) for entry in stamps}
+        kept = [row for row, entry in enumerate(old.stamps) if keep_absent and tuple(entry[:4]) not in here]
+        new = [position for position, entry in enumerate(stamps) if tuple(entry) not in known]
+        if new or len(kept) + len(indices) != len(old.clips):
+            network = network or load_network(system, folder, accelerator)
+            fresh = system.embed(network, store, np.array([indices[position] for position in new], np.int64))
+            rows = [old.values[row] for row in kept]
+            at = dict(zip(new, fresh, strict=True))
+            rows += [
+                at[position] if position in at else old.values[known[tuple(entry)]] for position, entry in enumerate(stamps)
+            ]
+            clips = (*(old.clips[row] for row in kept), *(store.clips[i] for i in indices))
+            Embeddings(clips, (*(old.stamps[row] for row in kept), *stamps), np.stack(rows)).write(path)
+        progress(done + 1, len(machines))
+
+
+def score(system: System, folder: TaskFolder, accelerator: Accelerator, note: Callable[[str, str], None]) -> list[ScoreTable]:
+    """Score tables of the task's machines, from their embeddings: training clips leave-one-out, then test clips.
+
+    `note(sentence, part)` hears what a person should know of a part: a section without training clips is left out, a detector
+    had to do without something.
+    """
+    info = folder.info()
+    network = load_network(system, folder, accelerator) if system.needs_network_to_score else None
+    tables = []
+    for machine in info["machines"]:
+        embedded = Embeddings.read(folder.embeddings(machine))
+        for section in sorted({clip.section for clip in embedded.clips}):
+            training, test = embedded.rows(section, "train"), embedded.rows(section, "test")
+            if not training.clips:
+                note("test clips but no training clips, left out", f"{machine} section {section}")
+                continue
+            detector = system.build_detector(network, info["classes"]).fit(training.values, training.clips)
+            for sentence in detector.notes:
+                note(sentence, f"{machine} section {section}")
+            scores = [detector.score_training()] + ([detector.score(test.values)] if test.clips else [])
+            tables.append(ScoreTable.of_clips(system.name, (*training.clips, *test.clips), np.concatenate(scores)))
+    return tables

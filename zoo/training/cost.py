@@ -1,0 +1,38 @@
+"""What a network costs: parameters, and multiply-accumulate operations for one clip.
+
+Counted by torch's FLOP counter, which sees matrix products, convolutions and attention (two FLOPs are one multiply-accumulate);
+Fourier transforms and element-wise work are not in it.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from zoo.networks import InputShape, Network
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one network."""
+
+    parameters: int  # trainable and frozen, without buffers
+    trainable: int
+    macs: int  # one forward pass of one clip, waveform to embedding
+
+    def as_json(self) -> dict[str, int]:
+        return asdict(self)
+
+
+def cost_of(network: Network, shape: InputShape, seconds: float = 10.0) -> Cost:
+    """Parameters, and operations for a clip of `seconds` (of the network's own length, if it has one)."""
+    samples = shape.samples or round(seconds * shape.sample_rate)
+    training = network.training
+    network.eval()
+    device = next(network.parameters()).device
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, samples, device=device))
+    network.train(training)
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in network.parameters()]
+    trainable = sum(size for size, requires_grad in sizes if requires_grad)
+    return Cost(sum(size for size, _ in sizes), trainable, counter.get_total_flops() // 2)
