@@ -64,7 +64,7 @@ def with_output(text: str) -> str:
 def skeleton(text: str) -> list[str]:
     """Words, sorted: numbers, the widths and orders that follow from them, and warnings about them differ between machines."""
     text = re.sub(r"^(warning: |\S+ \(\S+\): step \d+ of ).*$", "", text, flags=re.MULTILINE)
-    return sorted(re.sub(r"[\d.,\s─━│┃┏┓┗┛┡┩└┘├┤┬┴┼╇┳┻╋-]+", " ", text).split())
+    return sorted(re.sub(r"[\d.,+\s─━│┃┏┓┗┛┡┩└┘├┤┬┴┼╇┳┻╋-]+", " ", text).split())
 
 
 def test_the_tour_prints_what_readme_shows(tmp_path: Path) -> None:

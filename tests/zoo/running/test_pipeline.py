@@ -112,7 +112,7 @@ def test_killed_at_ten_random_moments_the_scores_equal_an_undisturbed_run(
             assert process.pid is not None
             os.kill(process.pid, signal.SIGKILL)
             process.join()
-            assert process.exitcode == -signal.SIGKILL
+            assert process.exitcode in (-signal.SIGKILL, 0)  # 0: it came through between the look and the blow
         else:
             assert process.exitcode == 0
             whole = (time.monotonic() - begun) / 2
