@@ -108,6 +108,7 @@ def fuse(
     from fusion.members import changed_members, check_keys, check_members, usable, with_members
     from fusion.search import METHODS
     from zoo.data.groups import parse_assignments
+    from zoo.files import require_plain_name
     from zoo.running.folder import Run
 
     if method not in METHODS:
@@ -131,9 +132,8 @@ def fuse(
         else:
             found, chosen, notes = "fused", None, []
             members = _chosen_systems(systems, trained)
-        name = name or found
-        if Path(name).name != name:
-            raise AsdzooError(f"{name} is no name for a file", "give the ensemble a plain name with --name")
+        name = found if name is None else name
+        require_plain_name("an ensemble", name, "give it a plain one with --name, like my_ensemble")
         if name in trained:
             raise AsdzooError(f"{name} is a system of this run", "give the ensemble another name with --name")
         tables = {member: opened.scores(member) for member in members}

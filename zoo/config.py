@@ -13,10 +13,10 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from zoo.errors import AsdzooError, unknown_name
+from zoo.yaml_reading import MOST_BYTES, YamlError, read_yaml
 
 
 class Frozen(BaseModel):
@@ -34,30 +34,31 @@ def shipped_configs() -> Path:
     return installed if installed.is_dir() else Path(__file__).parent.parent / "configs"
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, where YAML would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def load_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises: AsdzooError when it is absent, malformed, or no mapping."""
+    """The mapping in a YAML file. Raises: AsdzooError when it is absent, malformed, too much to be a config, or no mapping."""
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+        if path.exists() and not path.is_file():  # a folder, or a pipe that would be waited for
+            raise AsdzooError(f"{path} is no file", "name a YAML file")
+        with path.open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
     except FileNotFoundError:
         raise AsdzooError(f"no file {path}", "`asdzoo list` shows what is shipped") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise AsdzooError(
-            f"{path} is not readable YAML: {' '.join(str(problem).split())}", "mend the line it names"
-        ) from problem
-    if not isinstance(value, dict):
+    except OSError as problem:
+        raise AsdzooError(f"{path} cannot be read: {problem.strerror}", "check its permissions") from problem
+    if len(content) > MOST_BYTES:
+        raise AsdzooError(f"{path} is larger than {MOST_BYTES >> 20} MiB, too much for a config", "name another file")
+    try:
+        document = read_yaml(content.decode("utf-8-sig"))
+        for twice in document.repeated:
+            raise twice
+    except UnicodeDecodeError:
+        raise AsdzooError(f"{path} is no UTF-8 text", "save it as UTF-8") from None
+    except YamlError as problem:
+        where = f", line {problem.line}" if problem.line is not None else ""
+        raise AsdzooError(f"{path}{where}: {problem.message}", problem.hint) from None
+    if not isinstance(document.value, dict):
         raise AsdzooError(f"{path} holds no mapping of keys to values", "see configs/ for examples")
-    return value
+    return document.value
 
 
 def override(values: Mapping[str, Any], settings: Iterable[str]) -> dict[str, Any]:
@@ -78,11 +79,14 @@ def override(values: Mapping[str, Any], settings: Iterable[str]) -> dict[str, An
             if not isinstance(block, dict):
                 raise AsdzooError(f"--set {setting}: {parent} is a value, not a block of keys", f"--set {parent}=VALUE sets it")
         try:
-            block[last] = yaml.safe_load(text)
-        except yaml.YAMLError as problem:
+            document = read_yaml(text)
+            for twice in document.repeated:
+                raise twice
+        except YamlError as problem:
             raise AsdzooError(
-                f"--set {setting}: {text!r} is not a YAML value", "quote it, or see configs/systems/"
-            ) from problem
+                f"--set {setting}: {text!r} is not a YAML value: {problem.message}", "quote it, or see configs/systems/"
+            ) from None
+        block[last] = document.value
     return result
 
 
@@ -108,8 +112,13 @@ def parse(kind: type[Config], values: Mapping[str, Any], origin: str) -> Config:
             raise AsdzooError(f"{origin}: {key} is missing{more}", f"add `{first['loc'][-1]}:` to it") from problem
         reason = first["msg"].removeprefix("Value error, ")
         raise AsdzooError(
-            f"{origin}: {key}: {reason[0].lower()}{reason[1:]}{more}", f"it is {first['input']!r} now"
+            f"{origin}: {key}: {reason[0].lower()}{reason[1:]}{more}", f"it is {_short(first['input'])} now"
         ) from problem
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _known_keys(kind: type[BaseModel], location: Iterable[int | str]) -> list[str]:

@@ -14,6 +14,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import AsdzooError
+
+_NOT_IN_NAMES = set('/\\<>:"|?*,')  # separators, what some file systems refuse, and the comma of lists like `--systems a,b`
+_LONGEST_NAME = 100  # characters; `.partial-`, a suffix and UTF-8 still fit the 255 bytes of a file system
+
+
+def require_plain_name(kind: str, name: str, hint: str) -> None:
+    """Raises: AsdzooError for a name that would write a hidden file, one in another folder, or one that is hard to type."""
+    reason = ""
+    if not name.strip("."):
+        reason = "it is empty" if not name else "it is a folder's"
+    elif name.startswith((".", "-")):
+        reason = f"it begins with {name[0]}"
+    elif name != name.strip() or name.endswith("."):
+        reason = "it begins or ends with a space or a dot"
+    elif odd := [letter for letter in name if letter in _NOT_IN_NAMES or not letter.isprintable()]:
+        reason = f"{odd[0]!a} is in it"
+    elif len(name) > _LONGEST_NAME:
+        reason = f"it has {len(name)} characters, at most {_LONGEST_NAME} are possible"
+    if reason:
+        raise AsdzooError(f"{name[:_LONGEST_NAME]!r} is no name for {kind}: {reason}", hint)
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:

@@ -21,6 +21,7 @@ from zoo.data.clips import Clip
 from zoo.data.store import WaveformStore
 from zoo.detectors import Detector, FloatArray
 from zoo.errors import AsdzooError, unknown_name
+from zoo.files import require_plain_name
 from zoo.networks import DensityNetwork, InputShape, Network
 from zoo.training.loop import TrainingConfig
 from zoo.training.sampling import Indices
@@ -157,6 +158,7 @@ def load_system(name: str, settings: Iterable[str] = ()) -> System:
     path = Path(name) if name.endswith((".yaml", ".yml")) else paths.get(name)
     if path is None:
         raise unknown_name("system", name, paths)
+    require_plain_name("a system", path.stem, f"rename the file {path}; its name is the system's")
     return system_of(path.stem, override(load_inherited(path), settings), str(path))
 
 

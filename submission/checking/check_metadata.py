@@ -24,9 +24,10 @@ from submission.checking.metadata import (
 )
 from submission.checking.package import Package
 from submission.checking.rules import DESCRIPTION, MAX_ABBREVIATION, PAUC_FLOOR, Rules
-from submission.checking.yaml_lines import Key, read_yaml
+from zoo.yaml_reading import Key, YamlError, read_yaml
 
 _LARGEST = 256 * 1024  # bytes; real ones have 3 KiB
+_MOST_VALUES = 5000  # keys and values; real ones have 150
 _HINTS = {  # by the last name in the key path
     "label": f"the folder, the file and the label are all {LABEL_FORM}",
     "abbreviation": f"shorten it to {MAX_ABBREVIATION} characters",
@@ -61,15 +62,26 @@ def check_meta(package: Package, system: SystemFiles, rules: Rules) -> tuple[lis
         return [*faults, error("damaged", f"cannot be read: {problem}", "zip it again", path)], None
     except UnicodeDecodeError:
         return [*faults, error("meta-encoding", "not UTF-8", "save it as UTF-8", path)], None
-    content, lines, found = read_yaml(text)
-    if content is not None and not isinstance(content, dict):
+    try:
+        document = read_yaml(text, _MOST_VALUES)
+    except YamlError as problem:
+        return [*faults, _of_yaml(problem, path)], None
+    content, lines = document.value, document.lines
+    found = [_of_yaml(problem, path) for problem in document.repeated]
+    if content is None:
+        found.append(error("yaml-empty", "empty", "`asdzoo submit` writes metadata"))
+    elif not isinstance(content, dict):
         found.append(error("meta-schema", "no mapping of keys to values", "it starts with `submission:`", line=1))
-    elif content is not None:
+    else:
         found += _schema(content, lines)
         found += _label(content, lines, system)
         found += _words(content, lines, rules)
         found += _results(content, lines, rules)
     return faults + [replace(fault, file=path) for fault in found], content
+
+
+def _of_yaml(problem: YamlError, path: str) -> Fault:
+    return error(problem.code, problem.message, problem.hint, path, problem.line)
 
 
 def _schema(content: Mapping[str, Any], lines: Mapping[Key, int]) -> list[Fault]:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from zoo.files import whole_file, whole_folder, write_json, write_text
+from zoo.errors import AsdzooError
+from zoo.files import require_plain_name, whole_file, whole_folder, write_json, write_text
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
@@ -55,3 +56,37 @@ def test_json_refuses_nan_and_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"x": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["fused", "NF+LoRA", "mine [2]", "a.b", "王", "x" * 100])
+def test_a_plain_name(name: str) -> None:
+    require_plain_name("an ensemble", name, "another one")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "...",
+        ".hidden",
+        "a/b",
+        "a\\b",
+        "/",
+        "-x",
+        " x",
+        "x ",
+        "x.",
+        "a,b",
+        "a\nb",
+        "\x1b[1m",
+        "a\0",
+        "\ud800",
+        "x" * 101,
+    ],
+)
+def test_a_name_that_would_write_an_odd_file(name: str) -> None:
+    with pytest.raises(AsdzooError, match="is no name for an ensemble") as raised:
+        require_plain_name("an ensemble", name, "another one")
+    assert raised.value.message.isprintable()

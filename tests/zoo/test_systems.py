@@ -104,13 +104,20 @@ def test_a_wrong_set_is_named(settings: list[str], message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("a: 1\na: 2\n", "stands twice"), ("a: [", "not readable YAML"), ("- 1\n", "no mapping")]
+    ("text", "message"), [("a: 1\na: 2\n", "stands twice"), ("a: [", "no valid YAML"), ("- 1\n", "no mapping")]
 )
 def test_a_yaml_file_that_is_none_is_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(text)
     with pytest.raises(AsdzooError, match=message):
         load_system(str(path))
+
+
+@pytest.mark.parametrize("name", [".yaml", "...yaml", "-x.yaml", "a,b.yaml"])
+def test_a_system_is_not_named_by_a_hidden_or_odd_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(yaml.safe_dump(values()))
+    with pytest.raises(AsdzooError, match="is no name for a system"):
+        load_system(str(tmp_path / name))
 
 
 def test_classes_are_machine_section_and_attributes() -> None:

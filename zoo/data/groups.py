@@ -7,9 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-import yaml
-
-from zoo.config import shipped_configs
+from zoo.config import load_yaml, shipped_configs
 from zoo.data.years import SYNTHETIC_PREFIX
 from zoo.errors import AsdzooError, unknown_name
 
@@ -23,11 +21,8 @@ def load_groups(path: Path | None = None) -> dict[str, tuple[str, ...]]:
     Raises: AsdzooError when the file is not of that form, or files a machine twice.
     """
     path = path or shipped_configs() / "groups.yaml"
-    try:
-        groups = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as problem:
-        raise AsdzooError(f"cannot read the groups in {path}: {problem}", "see configs/groups.yaml for the form") from problem
-    well_formed = isinstance(groups, dict) and all(
+    groups = load_yaml(path)
+    well_formed = all(
         isinstance(machines, list) and all(isinstance(machine, str) for machine in machines) for machines in groups.values()
     )
     if not well_formed:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from submission.checking.check import check
 from submission.checking.package import MOST_ENTRIES, open_package
-from submission.checking.yaml_lines import read_yaml
 from zoo.errors import AsdzooError
 
 SCORES = "task2/A_B_task2_1/anomaly_score_Scanner_section_00_test.csv"
@@ -199,14 +198,6 @@ def test_no_damage_escapes_as_a_traceback(damage: list[tuple[float, int]], lost:
         path.write_bytes(data[: len(data) - lost])
         with suppress(AsdzooError):
             assert check(path).faults
-
-
-@given(st.text(alphabet="ab:-[]{},#&*!|>'\"\n %@`?.0123456789_\t", max_size=60))
-@settings(deadline=None, max_examples=200)
-def test_no_yaml_escapes_as_a_traceback(text: str) -> None:
-    value, lines, faults = read_yaml(text)
-    assert value is not None or faults
-    assert all(line >= 1 for line in lines.values())
 
 
 def test_neither_zip_nor_folder(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ def test_an_assignment_wins_over_the_list() -> None:
     [
         ("a: [x]\nb: [x]\n", "files x in two groups"),
         ("a: x\n", "not a mapping from group to list"),
-        ("- a\n", "not a mapping from group to list"),
-        ("a: [", "cannot read the groups"),
+        ("- a\n", "holds no mapping"),
+        ("a: [", "no valid YAML"),
     ],
 )
 def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str, message: str) -> None:
