@@ -68,13 +68,14 @@ def synth(
     out_folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write the recordings into.")],
     size: Annotated[str, typer.Option("--size", help="tiny, small, or full: the real counts, 6 GB.")] = "small",
     seed: Annotated[int, typer.Option("--seed")] = 0,
+    channels: Annotated[int, typer.Option("--channels", help="2: by a near and a far microphone, in the layout of 2026.")] = 1,
 ) -> None:
     """Write a synthetic challenge in the 2024 layout: machine sounds from their physics, no download."""
     from zoo.data.synth import write_challenge
     from zoo.running.display import Bars
 
     with Bars() as bars:
-        folders = write_challenge(out_folder, cast("Size", size), seed, progress=bars.counter("writing recordings"))
+        folders = write_challenge(out_folder, cast("Size", size), seed, bars.counter("writing recordings"), channels=channels)
     out.print(f"{len(folders)} machines in {out_folder}; next: asdzoo train-all --data {out_folder}")
 
 

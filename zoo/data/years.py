@@ -42,6 +42,7 @@ class Year:
 
 
 SYNTHETIC_PREFIX = "Synth"  # `asdzoo synth` writes the challenge of 2024 with machines called Synth<X>
+SYNTHETIC_YEARS = ("2024", "2026")  # with one microphone, with two; the folder says which
 _2021 = ("fan", "gearbox", "pump", "slider", "ToyCar", "ToyTrain", "valve")
 _2022 = ("bearing", "fan", "gearbox", "slider", "ToyCar", "ToyTrain", "valve")  # the development machines until 2025
 
@@ -124,9 +125,9 @@ def years_of(machine: str) -> tuple[str, ...]:
     """The years that have a machine of this name, oldest first (empty for a machine that the challenge does not know).
 
     >>> years_of("ToothBrush"), years_of("MyPump"), years_of("SynthFan")
-    (('2024', '2026'), (), ('2024',))
+    (('2024', '2026'), (), ('2024', '2026'))
     """
     if machine.startswith(SYNTHETIC_PREFIX):
         bare = machine.removeprefix(SYNTHETIC_PREFIX).lower()
-        return ("2024",) if bare in (known.lower() for known in YEARS["2024"].machines) else ()
+        return SYNTHETIC_YEARS if bare in (known.lower() for known in YEARS["2024"].machines) else ()
     return tuple(name for name, year in YEARS.items() if machine in year.machines)

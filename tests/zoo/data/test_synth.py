@@ -388,3 +388,18 @@ def test_it_is_as_hard_as_the_real_thing() -> None:
         assert hmean(measures) > 0.45, name
         assert np.mean(ranks[name, 2]) > np.mean(ranks[name, 0]), name
     assert np.mean([np.mean(ranks[name, 2]) for name in judged]) > 0.75
+
+
+def test_two_channels_are_the_tree_of_2026_with_both_microphones(tmp_path: Path) -> None:
+    folders = write_challenge(tmp_path, "tiny", channels=2)
+    assert {folder.parents[2].name for folder in folders} == {"dcase2026t2"}
+    clips = find_clips(tmp_path)
+    assert {clip.year for clip in clips} == {"2026"}
+    waves = [soundfile.read(clip.path, dtype="float64")[0] for clip in clips[:6]]
+    for wave in waves:
+        assert wave.shape == (32_000, 2)
+        near, far = wave.T
+        assert np.sqrt((near**2).mean()) == pytest.approx(0.03, rel=0.02)
+        assert np.abs(np.corrcoef(near, far)[0, 1]) < 0.99
+    with pytest.raises(AsdzooError, match="one channel or two"):
+        write_challenge(tmp_path / "three", "tiny", channels=3)

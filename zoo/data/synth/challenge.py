@@ -6,6 +6,8 @@ The tree is that of the organisers' baseline for 2024, and for the hidden labels
     OUT/dcase2024t2/eval_data/raw/MACHINE/{train,test}/*.wav, attributes_00.csv
     OUT/dcase2024t2/ground_truth/ground_truth_{data,domain,attributes}/ground_truth_MACHINE_section_00_test.csv
     OUT/dcase2024t2/ground_truth/ground_truth_faults/...            ours: fault and strength of every anomaly, dev and eval
+
+With two channels OUT/dcase2026t2 takes the place of OUT/dcase2024t2.
 """
 
 import zlib
@@ -21,14 +23,14 @@ import soundfile
 from zoo.data.names import Domain, Label
 from zoo.data.synth.fleet import DEV, EVAL
 from zoo.data.synth.machines import Fault, Setting
-from zoo.data.synth.recording import Machine, record
+from zoo.data.synth.recording import Machine, record, record_in_room
 from zoo.data.synth.sources import RATE
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import whole_folder, write_text
 
 Size = Literal["tiny", "small", "full"]
 
-YEAR_FOLDER = "dcase2024t2"
+YEAR_FOLDERS = {1: "dcase2024t2", 2: "dcase2026t2"}  # by channels: the challenge has two since 2026
 
 
 @dataclass(frozen=True)
@@ -67,26 +69,36 @@ class Recording:
     strength: float
     entropy: tuple[int, ...]  # of its random numbers, whatever thread makes it and whenever
     seconds: float
+    channels: int = 1
 
 
 def write_challenge(
-    out: Path, size: Size, seed: int = 0, progress: Callable[[int, int], None] | None = None, workers: int | None = None
+    out: Path,
+    size: Size,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    workers: int | None = None,
+    channels: int = 1,
 ) -> list[Path]:
     """Write the synthetic challenge below `out` and return the folders of its machines, development set first.
 
+    With two `channels` every clip is heard by two microphones in a room, and the tree is that of 2026.
     `progress` is called with (clips written, clips in all). The same size and seed give the same bytes, whatever the number of
     `workers` (threads; None = as many as there are cores).
 
-    Raises: AsdzooError for an unknown size, a negative seed, or when `out/dcase2024t2` is there and not empty.
+    Raises: AsdzooError for an unknown size, other channels than 1 or 2, a negative seed, or when the tree is there and holds
+    something.
     """
     if size not in _EXTENTS:
         raise unknown_name("size", size, get_args(Size))
     if seed < 0:
         raise AsdzooError(f"the seed {seed} is negative", "take 0 or a larger number")
-    root = out / YEAR_FOLDER
+    if channels not in YEAR_FOLDERS:
+        raise AsdzooError(f"--channels {channels}: recordings have one channel or two", "--channels 2 is the layout of 2026")
+    root = out / YEAR_FOLDERS[channels]
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise AsdzooError(f"{root} is there already", f"name another folder, or remove it first: rm -r {root}")
-    sets = {subset: plan(size, subset, seed) for subset in ("dev_data", "eval_data")}
+    sets = {subset: plan(size, subset, seed, channels) for subset in ("dev_data", "eval_data")}
     with whole_folder(root) as aside:
         truth = aside / "ground_truth"
         jobs = []
@@ -105,12 +117,13 @@ def write_challenge(
     return [root / subset / "raw" / machine.name for subset, machines in sets.items() for machine in machines]
 
 
-def plan(size: Size, subset: str, seed: int) -> dict[Machine, list[Recording]]:
+def plan(size: Size, subset: str, seed: int, channels: int = 1) -> dict[Machine, list[Recording]]:
     """Every recording of a subset (dev_data or eval_data) by machine, training clips first."""
     extent = _EXTENTS[size]
     fleet, chosen = (DEV, extent.dev) if subset == "dev_data" else (EVAL, extent.evaluation)
     machines = [machine for machine in fleet if not chosen or machine.name.removeprefix("Synth") in chosen]
-    return {machine: list(_recordings(machine, extent, seed, blind=subset == "eval_data")) for machine in machines}
+    recordings = {machine: _recordings(machine, extent, seed, blind=subset == "eval_data") for machine in machines}
+    return {machine: [replace(clip, channels=channels) for clip in clips] for machine, clips in recordings.items()}
 
 
 def _recordings(machine: Machine, extent: _Extent, seed: int, blind: bool) -> Iterator[Recording]:
@@ -162,7 +175,8 @@ def _blinded(recording: Recording, index: int) -> Recording:
 
 def _write_clip(recording: Recording, path: Path) -> None:
     rng = np.random.default_rng(np.random.SeedSequence(recording.entropy))
-    samples = record(
+    make = record if recording.channels == 1 else record_in_room
+    samples = make(
         recording.machine, recording.setting, recording.domain, recording.fault, recording.strength, recording.seconds, rng
     )
     soundfile.write(path, samples, RATE, subtype="PCM_16")

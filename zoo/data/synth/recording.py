@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 from zoo.data.names import Domain
 from zoo.data.synth import sources
 from zoo.data.synth.machines import Family, Fault, Setting
+from zoo.data.synth.room import Room, heard
 from zoo.data.synth.sources import F32, RATE
+
+ROOM = Room((6.0, 5.0, 3.0), reverberation=0.1)  # a treated hall; a longer echo is more than windows of 64 ms can subtract
+MACHINE_PLACE = np.array([2.0, 2.0, 1.0])  # metres
+MICROPHONES = ((0.05, 0.0, 0.0), (1.0, 0.5, 0.1))  # from the machine, metres: near and far
+NOISE_PLACES = ((4.0, 5.5), (0.5, 4.5), (0.5, 2.5))  # where in the room noise comes from, metres
+LOUDNESS = (1.0, 0.1, 0.1)  # of its places
+ROOM_SNR = -8.0  # dB, at the near microphone, beside that of a mono recording
 
 LEVEL = 0.03  # RMS of every clip, full scale = 1: loudness gives nothing away, and a click of 30 dB crest still fits
 
@@ -63,12 +71,71 @@ def record(
     rng: np.random.Generator,
 ) -> NDArray[np.int16]:
     """One recording, `(seconds * RATE,)` 16-bit samples; `strength` (0 to 1) grades the fault, if there is one."""
+    sound, noise, snr = _parts(machine, setting, domain, fault, strength, seconds, rng)
+    return _digital(sound * np.float32(10 ** (snr / 20)) + noise)
+
+
+def record_in_room(
+    machine: Machine,
+    setting: Setting,
+    domain: Domain,
+    fault: Fault | None,
+    strength: float,
+    seconds: float,
+    rng: np.random.Generator,
+) -> NDArray[np.int16]:
+    """One recording by two microphones, `(seconds * RATE, 2)`: channel 0 at the machine, channel 1 a metre away from it."""
+    sound, noise = in_room(machine, setting, domain, fault, strength, seconds, rng)
+    return _digital(sound + noise)
+
+
+def in_room(
+    machine: Machine,
+    setting: Setting,
+    domain: Domain,
+    fault: Fault | None,
+    strength: float,
+    seconds: float,
+    rng: np.random.Generator,
+) -> tuple[F32, F32]:
+    """The machine and the noise as both microphones hear them, each `(seconds * RATE, 2)`.
+
+    The noise comes from one loud place and two faint ones, and drowns the machine: `ROOM_SNR` is added to the ratio of the two.
+    """
+    dry, noise, snr = _parts(machine, setting, domain, fault, strength, seconds, rng)
+    places = [MACHINE_PLACE + np.array(step) for step in MICROPHONES]
+    sound = np.stack([heard(dry, ROOM.response(MACHINE_PLACE, place)) for place in places], axis=1)
+    around = np.zeros_like(sound)
+    for number, loudness in enumerate(LOUDNESS):
+        wave = noise if number == 0 else background(PLACES[machine.places[domain == "target"]], len(dry), rng)
+        origin = np.array([rng.uniform(low, high) for low, high in NOISE_PLACES])
+        for channel, place in enumerate(places):
+            around[:, channel] += np.float32(loudness) * heard(wave, ROOM.response(origin, place))
+    level = 10 ** ((snr + ROOM_SNR) / 20) * sources.rms(around[:, 0]) / (sources.rms(sound[:, 0]) or 1.0)
+    return sound * np.float32(level), around
+
+
+def _parts(
+    machine: Machine,
+    setting: Setting,
+    domain: Domain,
+    fault: Fault | None,
+    strength: float,
+    seconds: float,
+    rng: np.random.Generator,
+) -> tuple[F32, F32, float]:
+    """The machine and the noise, both `(samples,)` at unit RMS, and the ratio between them in dB."""
     samples = round(seconds * RATE)
     amplitude = fault.amplitude(strength) if fault else 0.0
     sound = sources.unit(machine.family.sound(setting, fault.name if fault else None, amplitude, samples, rng))
     noise = background(PLACES[machine.places[domain == "target"]], samples, rng)
-    snr = machine.snr[domain == "target"] + rng.normal(0, 1.0)
-    mixture = np.float32(LEVEL) * sources.unit(sound * np.float32(10 ** (snr / 20)) + noise)
+    return sound, noise, machine.snr[domain == "target"] + rng.normal(0, 1.0)
+
+
+def _digital(mixture: F32) -> NDArray[np.int16]:
+    """At the level of every clip, as 16-bit samples; both channels keep their ratio."""
+    near = mixture if mixture.ndim == 1 else mixture[:, 0]
+    mixture = np.float32(LEVEL) * (mixture / np.float32(sources.rms(near) or 1.0))
     peak = float(np.abs(mixture).max())
     if peak > 0.99:
         mixture *= np.float32(0.99 / peak)
