@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.console import err, out, table, warn, warn_of_marks
+from zoo.console import err, out, table, warn
 from zoo.errors import AsdzooError, unknown_name
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def evaluate(
     from fusion.evaluation import COLUMNS, evaluate, less_than_best
     from zoo.files import whole_file
     from zoo.running.folder import Run
+    from zoo.running.marks import sentences
 
     opened = Run(run).require()
     known = _known_scores(opened)
@@ -77,7 +78,8 @@ def evaluate(
         out.print(f"written: {run / 'evaluation.csv'}")
     else:
         warn("no machine has the labelled test clips that an evaluation needs; nothing is scored")
-    warn_of_marks(opened.marks())
+    for sentence in sentences(opened.marks()):
+        warn(sentence)
 
 
 @app.command()
@@ -110,6 +112,7 @@ def fuse(
     from zoo.data.groups import parse_assignments
     from zoo.files import require_plain_name
     from zoo.running.folder import Run
+    from zoo.running.marks import Mark
 
     if method not in METHODS:
         raise unknown_name("method", method, METHODS)
@@ -146,10 +149,10 @@ def fuse(
             check_keys(chosen, stacked.machines)
             notes += changed_members(chosen, tables, found)
             notes += [f"{system} has no scores for {', '.join(machines)}" for system, machines in stacked.missing().items()]
-        calibration = "test" if "test-calibrated" in opened.marks() else "train"
+        calibration = "test" if Mark.TEST_CALIBRATED in opened.marks() else "train"
         chosen = with_members(chosen, {system: tables[system] for system in stacked.systems}, calibration)
         fused = fused_table(stacked, combine(stacked, chosen.weights_of, chosen.combiner), name)
-        marks = ["resubstitution"] * resubstitution + ["test-ranked"] * (chosen.combiner == "rank")
+        marks = [Mark.RESUBSTITUTION] * resubstitution + [Mark.TEST_RANKED] * (chosen.combiner == "rank")
         if marks:
             opened.mark(*marks)
         write_ensemble(chosen, ensemble_path(run, name))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from zoo.cli_weights import weights_app
-from zoo.console import err, out, table, warn, warn_of_marks
+from zoo.console import err, out, table, warn
 from zoo.errors import AsdzooError, listed
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def score(
     from zoo.running.pipeline import score_new
     from zoo.training.devices import accelerator_for
 
-    clips = find_clips(data, year or run.info()["year"])
+    clips = find_clips(data, year or run.info().year)
     with run.lock(), Display() as display:
         accelerator = accelerator_for(device)
         store = WaveformStore.open(clips, run.folder.parent / ".waves", progress=display.counter("decoding"))
@@ -185,6 +185,8 @@ def _print_plan(tasks: Sequence[Task]) -> None:
 
 
 def _print_summary(run: Run, tables: Sequence[ScoreTable]) -> None:
+    from zoo.running.marks import sentences
+
     rows = []
     for scores in tables:
         frame = scores.frame
@@ -196,5 +198,6 @@ def _print_summary(run: Run, tables: Sequence[ScoreTable]) -> None:
         )
     columns = ["system", "machines", "train clips", "test clips", "with labels", "score table"]
     out.print(table(f"{run.folder}", columns, rows))
-    warn_of_marks(run.marks())
+    for sentence in sentences(run.marks()):
+        warn(sentence)
     out.print(f"next: asdzoo evaluate --run {run.folder}, or asdzoo fuse --run {run.folder}")

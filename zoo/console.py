@@ -21,12 +21,6 @@ def warn(sentence: str) -> None:
     err.print(f"[yellow]warning:[/yellow] {sentence}", markup=True)
 
 
-def warn_of_marks(marks: Sequence[str]) -> None:
-    """Say what a run is marked with: `untrained`, `test-calibrated`, ..."""
-    if marks:
-        warn(f"this run is marked: {', '.join(marks)}")
-
-
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table whose numeric cells are right-aligned and whose floats show four digits.
 

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from zoo.data.clips import Clip, find_clips
 from zoo.errors import AsdzooError, unknown_name
 from zoo.running.embeddings import Embeddings
 from zoo.running.folder import Run
+from zoo.running.records import RunInfo
 from zoo.scores import ScoreTable
 from zoo.threshold import Threshold, fit_threshold
 
@@ -87,7 +88,7 @@ class Facts:
     """Everything a report is drawn from."""
 
     run: Run
-    info: Mapping[str, Any]
+    info: RunInfo
     scored: Sequence[Scored]  # ensembles, then systems
     places: Sequence[Place]
     recordings: Mapping[tuple[str, str, str, str], Clip]  # by machine, section, split, file name
@@ -172,12 +173,12 @@ def _recordings(run: Run) -> tuple[dict[tuple[str, str, str, str], Clip], list[s
     paths = _newest((run.folder / "systems").glob("*/*/embeddings/[!.]*.safetensors"), by=lambda path: path.stem)
     clips = [clip for path in paths.values() for clip in Embeddings.read(path).clips]
     notes: list[str] = []
-    data = run.info().get("data")
+    data = run.info().data
     if not clips and data is None:
         notes = ["no recording is shown or played: the run has no embeddings and run.json names no data folder"]
-    elif not clips:
+    elif not clips and data is not None:
         try:
-            clips = find_clips(Path(str(data)), run.info().get("year"))
+            clips = find_clips(Path(data), run.info().year)
         except AsdzooError as problem:
             notes = [f"no recording is shown or played: {problem.message}"]
     return {(clip.machine, clip.section, clip.split, clip.name): clip for clip in clips}, notes

@@ -18,14 +18,10 @@ from submission.report.facts import Facts
 from zoo.data.groups import group_of
 from zoo.errors import AsdzooError
 from zoo.files import write_text
+from zoo.running.marks import meaning
+from zoo.running.records import SystemInfo
 
 Progress = Callable[[str, int, int], None]  # (what, done, to do)
-
-MARKS = {
-    "untrained": "a system of this run was never trained: its scores say how the path works, not how well a system does",
-    "test-calibrated": "scores are calibrated on test clips, which the rules of 2025 forbid",
-    "resubstitution": "development machines are scored with fusion weights that saw their labels: these scores are too good",
-}
 
 RULE = "Harmonic mean of every machine's AUC source, AUC target and pAUC (up to a false positive rate of 0.1)."
 RULES = {
@@ -91,10 +87,10 @@ def _counts(facts: Facts) -> dict[str, int]:
     }
 
 
-def _systems(facts: Facts) -> dict[str, Any]:
+def _systems(facts: Facts) -> dict[str, SystemInfo]:
     """What `run.json` says of the systems on the page and of the members of its ensembles."""
     shown = {name for one in facts.scored for name in (one.name, *(one.ensemble.systems if one.ensemble else ()))}
-    return {name: entry for name, entry in facts.info.get("systems", {}).items() if name in shown}
+    return {name: entry for name, entry in facts.info.systems.items() if name in shown}
 
 
 class Page:
@@ -123,12 +119,12 @@ class Page:
         maps = report_maps.maps(facts, progress)
         self._content: dict[str, Any] = {
             "facts": facts,
-            "marks": [(mark, MARKS.get(mark, "")) for mark in facts.run.marks()],
+            "marks": [(mark, meaning(mark)) for mark in facts.run.marks()],
             "several_sections": len({place.section for place in facts.places}) > 1,
             "counts": _counts(facts),
             "systems": _systems(facts),
             "rule": RULES.get(facts.year, RULE),
-            "groups": {place.machine: group_of(place.machine, facts.info.get("groups", {})) for place in facts.places},
+            "groups": {place.machine: group_of(place.machine, facts.info.groups) for place in facts.places},
             "by_domain": any(section.by_domain(facts.year) for one in facts.scored for section in one.sections.values()),
             "judged": judged,
             "judged_places": {place: any(judged[one.name, place] for one in facts.scored) for place in facts.places},

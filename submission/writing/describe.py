@@ -10,6 +10,7 @@ from submission.checking.rules import MAX_ABBREVIATION, Rules
 from submission.writing.team import SystemWords, Team
 from zoo.errors import AsdzooError
 from zoo.running.folder import Run
+from zoo.running.records import SystemInfo
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def describe(
     }
     if len(members) > 1:
         description["machine_learning_method"] = _list([description["machine_learning_method"] or "", "ensemble"])
-    macs = [int(entry["macs"]) for entry in entries if entry.get("macs") is not None]
+    macs = [entry.macs for entry in entries if entry.macs is not None]
     meta = {
         "submission": {
             "label": label,
@@ -92,7 +93,7 @@ def describe(
         "system": {
             "description": {key: description.get(key) for key in rules.description} | words.description,
             "complexity": {
-                "total_parameters": words.total_parameters or sum(_parameters(entry) for entry in entries) or None,
+                "total_parameters": words.total_parameters or sum(entry.parameters.total for entry in entries) or None,
                 "MACS": words.macs or (sum(macs) if len(macs) == len(members) else None),
             },
             "external_datasets": external or None,
@@ -103,9 +104,9 @@ def describe(
     return dump(meta, f"DCASE Challenge Task 2, rules of {rules.year}; written by asdzoo")
 
 
-def _entries(run: Run, ensemble: str, members: Iterable[str], words: SystemWords) -> list[Mapping[str, Any]]:
+def _entries(run: Run, ensemble: str, members: Iterable[str], words: SystemWords) -> list[SystemInfo]:
     """What run.json says of the members; of one that was trained elsewhere it says nothing, and the team must."""
-    known = run.info().get("systems", {})
+    known = run.info().systems
     unknown = [member for member in members if member not in known]
     if unknown and words.total_parameters is None:
         raise AsdzooError(
@@ -115,14 +116,14 @@ def _entries(run: Run, ensemble: str, members: Iterable[str], words: SystemWords
     return [known[member] for member in members if member in known]
 
 
-def _what_systems_do(entries: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
+def _what_systems_do(entries: Sequence[SystemInfo]) -> dict[str, str | None]:
     """The keys of `system.description` that follow from the systems' configs."""
     words = [_words(entry) for entry in entries]
     methods = _joined([*word.methods, *_tuning(entry)] for word, entry in zip(words, entries, strict=True))
     detectors = _joined([_name(entry, "detector")] for entry in entries)
-    rates = sorted({_config(entry, "input").get("sample_rate", 16000) for entry in entries}) or [16000]
-    balanced = any(_config(entry, "detector").get("smote") for entry in entries)
-    by_attributes = any(entry.get("config", {}).get("classes") == "attributes" for entry in entries)
+    rates = sorted({entry.block("input").get("sample_rate", 16000) for entry in entries}) or [16000]
+    balanced = any(entry.block("detector").get("smote") for entry in entries)
+    by_attributes = any(entry.config.get("classes") == "attributes" for entry in entries)
     return {
         "input_sampling_rate": ", ".join(f"{rate / 1000:g}kHz" for rate in rates),
         "data_augmentation": _list(_augmentation(entries)),
@@ -150,37 +151,28 @@ def _decision(run: Run, name: str) -> str:
     return {"weighted": "weighted average", "rank": "weighted average of ranks", "min": "minimum", "max": "maximum"}[combiner]
 
 
-def _config(entry: Mapping[str, Any], block: str) -> Mapping[str, Any]:
-    found = entry.get("config", {}).get(block)
-    return found if isinstance(found, Mapping) else {}
+def _name(entry: SystemInfo, block: str) -> str:
+    return str(entry.block(block).get("name", "unknown"))
 
 
-def _name(entry: Mapping[str, Any], block: str) -> str:
-    return str(_config(entry, block).get("name", "unknown"))
-
-
-def _parameters(entry: Mapping[str, Any]) -> int:
-    return int(entry.get("parameters", {}).get("total", 0))
-
-
-def _words(entry: Mapping[str, Any]) -> _Words:
+def _words(entry: SystemInfo) -> _Words:
     model = _name(entry, "model")
     return _MODELS.get(model, _Words(methods=(model,)))
 
 
-def _augmentation(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    masks = [mask for entry in entries for mask in _everywhere(_config(entry, "model"), "augment") if isinstance(mask, Mapping)]
+def _augmentation(entries: Sequence[SystemInfo]) -> list[str]:
+    masks = [mask for entry in entries for mask in _everywhere(entry.block("model"), "augment") if isinstance(mask, Mapping)]
     return ["SpecAugment"] if any(width for mask in masks for width in mask.values()) else []
 
 
-def _tuning(entry: Mapping[str, Any]) -> list[str]:
-    tunings = _everywhere(_config(entry, "model"), "tuning")
+def _tuning(entry: SystemInfo) -> list[str]:
+    tunings = _everywhere(entry.block("model"), "tuning")
     return ["LoRA"] if any(isinstance(tuning, Mapping) and tuning.get("mode") == "lora" for tuning in tunings) else []
 
 
-def _external(entry: Mapping[str, Any]) -> tuple[str, ...]:
+def _external(entry: SystemInfo) -> tuple[str, ...]:
     """Data that the entry's pretrained weights saw; an encoder with random weights saw none."""
-    return () if "random" in _everywhere(_config(entry, "model"), "init") else _words(entry).external
+    return () if "random" in _everywhere(entry.block("model"), "init") else _words(entry).external
 
 
 def _everywhere(block: object, key: str) -> list[Any]:

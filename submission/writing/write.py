@@ -18,15 +18,9 @@ from submission.writing.team import Team
 from zoo.errors import AsdzooError
 from zoo.files import whole_file
 from zoo.running.folder import Run
+from zoo.running.marks import sentences
 from zoo.scores import ScoreTable
 from zoo.threshold import Method, Threshold, fit_threshold
-
-_MARKS = {
-    "untrained": "a system of this run was never trained: its scores say how the path works, not how well a system does",
-    "test-calibrated": "scores of this run are calibrated on test clips, which the rules of 2025 forbid",
-    "test-ranked": "an ensemble of this run uses ranks among test clips, which the rules of 2025 forbid",
-    "resubstitution": "development results of this run come from weights that saw their labels",
-}
 
 
 @dataclass(frozen=True)
@@ -106,7 +100,7 @@ def prepare(
             f"there are: {', '.join(run.score_names())}",
         )
     parts, warnings = _submitted(tables, rules, partial)
-    warnings += [_MARKS[mark] for mark in run.marks() if mark in _MARKS]
+    warnings += sentences(run.marks())
     files: dict[str, bytes] = {}
     labels: dict[str, str] = {}
     decided: list[Decided] = []

@@ -91,7 +91,7 @@ def test_pauc_of_2021_is_that_of_both_domains() -> None:
 def test_marks_are_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     usual_run(tmp_path).mark("untrained")
     assert command(tmp_path) == 0
-    assert "this run is marked: untrained" in capsys.readouterr().err
+    assert "this run is marked untrained: a system of this run was never trained" in capsys.readouterr().err
 
 
 def test_systems_of_other_clips_are_not_compared() -> None:

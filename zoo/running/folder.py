@@ -11,7 +11,6 @@ The names in a run folder are an interface that people open with pandas and spre
     report.html
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from zoo.errors import AsdzooError
-from zoo.files import write_json
+from zoo.running.records import RunInfo, read_record
 from zoo.scores import ScoreTable
 
 
@@ -44,26 +43,23 @@ class Run:
     def _info_path(self) -> Path:
         return self.folder / "run.json"
 
-    def info(self) -> dict[str, Any]:
-        """What went in, as `run.json` says it ({} for a run that does not exist yet)."""
+    def info(self) -> RunInfo:
+        """What went in, as `run.json` says it; all defaults for a run that does not exist yet.
+
+        Raises: AsdzooError when the file is damaged.
+        """
         if not self.exists:
-            return {}
-        try:
-            info: dict[str, Any] = json.loads(self._info_path.read_text())
-        except (json.JSONDecodeError, UnicodeDecodeError) as problem:
-            raise AsdzooError(
-                f"{self._info_path} is damaged: {problem}",
-                "delete it and run `asdzoo train-all` again; work done is kept",
-            ) from problem
-        return info
+            return RunInfo()
+        cure = f"delete {self._info_path} and run `asdzoo train-all --run {self.folder}` again; work done is kept"
+        return read_record(self._info_path, RunInfo, cure)
 
     def update_info(self, **changes: Any) -> None:
-        """Set top-level keys of `run.json`."""
-        write_json(self._info_path, {**self.info(), **changes})
+        """Set top-level keys of `run.json`, fields of `RunInfo`."""
+        RunInfo.model_validate({**self.info().model_dump(exclude_unset=True), **changes}).write(self._info_path)
 
     def marks(self) -> list[str]:
         """What a reader of this run's numbers must know: "untrained", "test-calibrated", "resubstitution", ..."""
-        return list(self.info().get("marks", []))
+        return list(self.info().marks)
 
     def mark(self, *marks: str) -> None:
         """Add marks; a mark is never taken away."""

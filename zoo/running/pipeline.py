@@ -4,11 +4,9 @@ Every stage looks at what is on disk and does what is missing, so a run that was
 ends with the score tables of an undisturbed one.
 """
 
-import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 from accelerate import Accelerator
@@ -18,15 +16,15 @@ from zoo.data.store import WaveformStore
 from zoo.errors import AsdzooError
 from zoo.running import stages
 from zoo.running.folder import Run
+from zoo.running.marks import Mark
 from zoo.running.plan import Task, make_plan
+from zoo.running.records import Parameters, SystemInfo, changed_versions, joined_versions, versions_now
 from zoo.running.stages import TaskFolder
 from zoo.scores import ScoreTable
 from zoo.systems import System, system_of
 from zoo.training.loop import Hooks
 
 Progress = Callable[[int, int], None]
-UNTRAINED = "untrained"  # marks a run with a pretrained encoder that got random weights
-TEST_CALIBRATED = "test-calibrated"  # marks a run whose z-scores use statistics of test clips
 
 
 @dataclass
@@ -52,15 +50,18 @@ def train_all(
 
     The caller holds `run.lock()`. Raises: AsdzooError from any stage, naming what to do.
     """
-    year = store.clips[0].year if store.clips else ""
-    if (before := run.info().get("year", year)) != year:
+    year, before = store.clips[0].year if store.clips else "", run.info()
+    if before.year not in (None, year):
         raise AsdzooError(
-            f"{run.folder} is a run on {before}, these recordings are of {year}", "name another folder with --run"
+            f"{run.folder} is a run on {before.year}, these recordings are of {year}", "name another folder with --run"
         )
     plan = make_plan(systems, store.clips, groups, seed)
-    run.update_info(year=year, seed=seed, groups=dict(groups), calibrate_on=calibrate_on, versions=versions())
+    run.update_info(
+        year=year, seed=seed, groups=dict(groups), calibrate_on=calibrate_on, versions=before.versions or versions_now()
+    )
     if calibrate_on == "test":
-        run.mark(TEST_CALIBRATED)
+        run.mark(Mark.TEST_CALIBRATED)
+    _note_of_versions(run, [system.name for system in systems if system.name in before.systems], watcher)
     tables = []
     for system in systems:
         tasks = [task for task in plan if task.system is system]
@@ -70,18 +71,19 @@ def train_all(
             hooks = watcher.begin_task(task, folder.trained)
             costs.append(stages.train(task, folder, store, accelerator, hooks))
             stages.embed(system, folder, store, accelerator, progress=watcher.embed(system.name, task.group))
-        if any(folder.info()["untrained"] for folder in folders):
-            run.mark(UNTRAINED)
-        entry = {
-            "config": system.resolved(),
-            "tasks": [task.name for task in tasks],
-            "parameters": {
-                "total": sum(cost.parameters for cost in costs),
-                "trainable": sum(cost.trainable for cost in costs),
-            },
-            "macs": max(cost.macs for cost in costs),
-        }
-        run.update_info(systems={**run.info().get("systems", {}), system.name: entry})
+        records = [folder.info() for folder in folders]
+        if any(record.untrained for record in records):
+            run.mark(Mark.UNTRAINED)
+        entry = SystemInfo(
+            config=system.resolved(),
+            tasks=tuple(task.name for task in tasks),
+            parameters=Parameters(
+                total=sum(cost.parameters for cost in costs), trainable=sum(cost.trainable for cost in costs)
+            ),
+            macs=max(cost.macs for cost in costs),
+            versions=joined_versions(record.versions or run.info().versions for record in records),
+        )
+        run.update_info(systems={**run.info().systems, system.name: entry})
         tables.append(_write_scores(run, system, accelerator, calibrate_on, watcher))
     return tables
 
@@ -92,11 +94,12 @@ def score_new(run: Run, store: WaveformStore, accelerator: Accelerator, watcher:
     The caller holds `run.lock()`. Raises: AsdzooError when a system is not trained, or none knows the machines.
     """
     info = run.require().info()
+    _note_of_versions(run, info.systems, watcher)
     tables = []
-    for name, entry in info["systems"].items():
-        system = system_of(name, entry["config"], f"{run.folder}/run.json")
-        folders = [TaskFolder(run.system_folder(name) / task) for task in entry["tasks"]]
-        known = {machine for folder in folders for machine in folder.info()["machines"]}
+    for name, entry in info.systems.items():
+        system = system_of(name, entry.config, f"{run.folder}/run.json")
+        folders = [TaskFolder(run.system_folder(name) / task) for task in entry.tasks]
+        known = {machine for folder in folders for machine in folder.info().machines}
         strangers = sorted({clip.machine for clip in store.clips} - known)
         if strangers:
             watcher.note(f"{name} was not trained on {', '.join(strangers)}: left out")
@@ -106,16 +109,16 @@ def score_new(run: Run, store: WaveformStore, accelerator: Accelerator, watcher:
                 "run `asdzoo train-all` with their training clips",
             )
         for folder in folders:
-            progress = watcher.embed(name, folder.info()["group"])
+            progress = watcher.embed(name, folder.info().group)
             stages.embed(system, folder, store, accelerator, keep_absent=True, progress=progress)
-        tables.append(_write_scores(run, system, accelerator, info["calibrate_on"], watcher))
+        tables.append(_write_scores(run, system, accelerator, info.calibrate_on, watcher))
     return tables
 
 
 def _write_scores(
     run: Run, system: System, accelerator: Accelerator, calibrate_on: Literal["train", "test"], watcher: Watcher
 ) -> ScoreTable:
-    folders = [TaskFolder(run.system_folder(system.name) / task) for task in run.info()["systems"][system.name]["tasks"]]
+    folders = [TaskFolder(run.system_folder(system.name) / task) for task in run.info().systems[system.name].tasks]
     notes: dict[str, list[str]] = {}
 
     def note(sentence: str, part: str) -> None:
@@ -134,8 +137,12 @@ def _write_scores(
     return table
 
 
-def versions() -> dict[str, Any]:
-    """Versions that a result may depend on."""
-    return {"asdzoo": version("asdzoo"), "python": platform.python_version()} | {
-        name: version(name) for name in ("torch", "numpy", "scikit-learn", "imbalanced-learn", "pyro-ppl")
-    }
+def _note_of_versions(run: Run, systems: Iterable[str], watcher: Watcher) -> None:
+    """Say that what was trained by other versions of the code is scored by these."""
+    info = run.info()
+    changed = changed_versions(joined_versions(info.versions_of(name) for name in systems), versions_now())
+    if changed:
+        watcher.note(
+            f"{run.folder} was trained by other versions, scores that are made now may differ: {changed}; "
+            "another --run trains anew"
+        )

@@ -10,7 +10,6 @@ systems/SYSTEM/GROUP-FINGERPRINT/
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,10 +23,11 @@ from torch import Tensor
 
 from zoo.data.store import WaveformStore
 from zoo.errors import AsdzooError
-from zoo.files import whole_file, write_json, write_text
+from zoo.files import whole_file, write_text
 from zoo.networks import Network, PreparedNetwork
 from zoo.running.embeddings import Embeddings
 from zoo.running.plan import Task, stamp
+from zoo.running.records import TaskInfo, changed_versions, joined_versions, read_record, versions_now
 from zoo.scores import ScoreTable
 from zoo.systems import System
 from zoo.training.cost import Cost, cost_of
@@ -47,6 +47,10 @@ class TaskFolder:
         return self.path / "model.safetensors"
 
     @property
+    def record(self) -> Path:
+        return self.path / "task.json"
+
+    @property
     def checkpoint(self) -> Path:
         return self.path / "checkpoint.pt"
 
@@ -54,14 +58,9 @@ class TaskFolder:
     def trained(self) -> bool:
         return self.weights.exists()
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> TaskInfo:
         """Raises: AsdzooError when the task was never begun, or its `task.json` is damaged."""
-        path = self.path / "task.json"
-        try:
-            info: dict[str, Any] = json.loads(path.read_text())
-        except (OSError, ValueError) as problem:
-            raise AsdzooError(f"{path} is missing or damaged: {problem}", "run `asdzoo train-all` again") from problem
-        return info
+        return read_record(self.record, TaskInfo, "run `asdzoo train-all` again, which writes it anew")
 
     def embeddings(self, machine: str) -> Path:
         return self.path / "embeddings" / f"{machine}.safetensors"
@@ -72,24 +71,29 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
 
     Raises: AsdzooError from training, or when a clip of the task is not in the store.
     """
-    if folder.trained:
-        return Cost(**folder.info()["cost"])
+    before = _known(folder, hooks)
+    if folder.trained and before is not None:
+        return before.cost
     network = task.system.build_network(len(task.classes), task.seed)
     cost = cost_of(network, task.system.shape)
-    write_json(
-        folder.path / "task.json",
-        {
-            "system": task.system.name,
-            "config": task.system.resolved(),
-            "group": task.group,
-            "machines": list(task.machines),
-            "seed": task.seed,
-            "classes": task.classes,
-            "clips": len(task.clips),
-            "untrained": network.untrained,
-            "cost": cost.as_json(),
-        },
+    goes_on = before is not None and folder.checkpoint.exists()
+    record = TaskInfo(
+        system=task.system.name,
+        config=task.system.resolved(),
+        group=task.group,
+        machines=task.machines,
+        seed=task.seed,
+        classes=tuple(task.classes),
+        clips=len(task.clips),
+        untrained=network.untrained,
+        cost=cost,
+        versions=joined_versions([before.versions if before and goes_on else {}, {} if folder.trained else versions_now()]),
     )
+    record.write(folder.record)
+    if folder.trained:
+        return cost
+    if before and goes_on and (changed := changed_versions(before.versions, versions_now())):
+        hooks.note(f"the training of {task.system.name} ({task.group}) was begun by another version and goes on: {changed}")
     positions = {clip.path: index for index, clip in enumerate(store.clips)}
     index = np.array([positions[clip.path] for clip in task.clips], np.int64)
     classes = {name: number for number, name in enumerate(task.classes)}
@@ -123,6 +127,17 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
     return cost
 
 
+def _known(folder: TaskFolder, hooks: Hooks) -> TaskInfo | None:
+    """What is written of the task already; a damaged record is said, and is made again from the task."""
+    if not folder.record.exists():
+        return None
+    try:
+        return folder.info()
+    except AsdzooError as problem:
+        hooks.note(f"{problem.message}; it is written anew")
+        return None
+
+
 def _prepared(network: PreparedNetwork, fetch: Fetch, count: int, batch: int = 32) -> Fetch:
     """`fetch` for a network whose front end is run once for each of the `count` clips, here."""
     network.eval()
@@ -154,7 +169,7 @@ def _as_csv(history: Sequence[dict[str, float]]) -> str:
 def load_network(system: System, folder: TaskFolder, accelerator: Accelerator) -> Network:
     """The trained network of a task, on the accelerator's device, in evaluation mode."""
     info = folder.info()
-    network = system.build_network(len(info["classes"]), info["seed"])
+    network = system.build_network(len(info.classes), info.seed)
     network.load_trained_state(load_file(folder.weights))
     return network.to(accelerator.device).eval()
 
@@ -172,7 +187,7 @@ def embed(
     `keep_absent` keeps rows of clips that the store does not hold (the training recordings, when only test clips are at hand).
     """
     network: Network | None = None
-    machines = folder.info()["machines"]
+    machines = folder.info().machines
     for done, machine in enumerate(machines):
         path = folder.embeddings(machine)
         old = Embeddings.read(path) if path.exists() else Embeddings((), (), np.empty((0, 0), np.float32))
@@ -204,14 +219,14 @@ def score(system: System, folder: TaskFolder, accelerator: Accelerator, note: Ca
     info = folder.info()
     network = load_network(system, folder, accelerator) if system.needs_network_to_score else None
     tables = []
-    for machine in info["machines"]:
+    for machine in info.machines:
         embedded = Embeddings.read(folder.embeddings(machine))
         for section in sorted({clip.section for clip in embedded.clips}):
             training, test = embedded.rows(section, "train"), embedded.rows(section, "test")
             if not training.clips:
                 note("test clips but no training clips, left out", f"{machine} section {section}")
                 continue
-            detector = system.build_detector(network, info["classes"]).fit(training.values, training.clips)
+            detector = system.build_detector(network, list(info.classes)).fit(training.values, training.clips)
             for sentence in detector.notes:
                 note(sentence, f"{machine} section {section}")
             scores = [detector.score_training()] + ([detector.score(test.values)] if test.clips else [])

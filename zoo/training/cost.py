@@ -4,12 +4,13 @@ Counted by torch's FLOP counter, which sees matrix products, convolutions and at
 Fourier transforms and element-wise work are not in it.
 """
 
-from dataclasses import asdict, dataclass
+from __future__ import annotations
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from zoo.networks import InputShape, Network
+if TYPE_CHECKING:
+    from zoo.networks import InputShape, Network
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,12 @@ class Cost:
     trainable: int
     macs: int  # one forward pass of one clip, waveform to embedding
 
-    def as_json(self) -> dict[str, int]:
-        return asdict(self)
-
 
 def cost_of(network: Network, shape: InputShape, seconds: float = 10.0) -> Cost:
     """Parameters, and operations for a clip of `seconds` (of the network's own length, if it has one)."""
+    import torch  # here, so that a cost on disk is read without it
+    from torch.utils.flop_counter import FlopCounterMode
+
     samples = shape.samples or round(seconds * shape.sample_rate)
     training = network.training
     network.eval()

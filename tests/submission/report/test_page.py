@@ -368,8 +368,9 @@ def test_the_newest_task_is_shown(tmp_path: Path) -> None:
 
 def test_marks_of_the_run_are_explained(tmp_path: Path) -> None:
     run = make_run(tmp_path, {"alpha": make_table("alpha")})
-    run.mark("resubstitution", "test-calibrated")
+    run.mark("resubstitution", "test-calibrated", "test-ranked")
     page = write_report(gather(run), tmp_path / "report.html").path.read_text()
     assert "saw their labels" in page
-    assert "forbid" in page
-    assert json.loads((tmp_path / "run.json").read_text())["marks"] == ["resubstitution", "test-calibrated"]
+    assert page.count("forbid") == 2
+    assert "ranks among test clips" in page
+    assert json.loads((tmp_path / "run.json").read_text())["marks"] == ["resubstitution", "test-calibrated", "test-ranked"]

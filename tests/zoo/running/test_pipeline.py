@@ -15,6 +15,7 @@ import pytest
 from submission.cli import main
 from tests.zoo.trees import write_tree
 from zoo.running.folder import Run
+from zoo.running.records import versions_now
 
 SETTINGS = ["training.steps=6", "training.validate_every=2", "training.holdout=0.25"]
 
@@ -56,12 +57,13 @@ def test_every_clip_gets_a_calibrated_score(run: Run) -> None:
 
 def test_the_run_says_what_went_in(run: Run) -> None:
     info = run.info()
-    assert (info["year"], info["seed"], info["calibrate_on"]) == ("2024", 0, "train")
-    flow = info["systems"]["nf_cdee_tiny"]
-    assert [task.rsplit("-", 1)[0] for task in flow["tasks"]] == ["periodic", "stationary"]
-    assert flow["config"]["training"]["steps"] == 6
-    assert flow["parameters"]["total"] > 0
-    assert flow["macs"] > 0
+    assert (info.year, info.seed, info.calibrate_on) == ("2024", 0, "train")
+    flow = info.systems["nf_cdee_tiny"]
+    assert [task.rsplit("-", 1)[0] for task in flow.tasks] == ["periodic", "stationary"]
+    assert flow.config["training"]["steps"] == 6
+    assert flow.parameters.total > flow.parameters.trainable // 2 > 0
+    assert flow.macs
+    assert flow.versions == info.versions == versions_now()
     assert run.marks() == []
 
 
@@ -242,12 +244,44 @@ def test_damaged_files_of_a_run_are_named(data: Path, run: Run, tmp_path: Path, 
     assert f"{embeddings} is damaged" in capsys.readouterr().err
     embeddings.write_bytes(whole)
     task = next(copied.folder.rglob("task.json"))
-    task.write_text(task.read_text()[:50])
-    assert train(data, copied.folder) == 2
-    assert f"{task} is missing or damaged" in capsys.readouterr().err
+    written = task.read_text()
+    task.write_text(written[:50])
+    assert main(["score", "--data", str(data), "--run", str(copied.folder), "--device", "cpu"]) == 2
+    shown = capsys.readouterr().err
+    assert f"{task} is damaged" in shown
+    assert "hint: run `asdzoo train-all` again, which writes it anew" in shown
+    assert train(data, copied.folder) == 0
+    assert f"{task} is damaged: EOF while parsing" in (shown := capsys.readouterr().err)
+    assert "it is written anew" in shown
+    assert {**json.loads(written), "versions": {}} == {**json.loads(task.read_text()), "versions": {}}
+    assert tables(copied) == tables(run)
     (copied.folder / "run.json").write_text("{")
     assert train(data, copied.folder) == 2
-    assert "run.json is damaged" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "run.json is damaged" in shown
+    assert "hint: delete " in shown
+
+
+def test_versions_are_those_that_trained_and_a_later_one_says_so(
+    data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = Run(tmp_path / "copied")
+    shutil.copytree(run.folder, copied.folder)
+    capsys.readouterr()
+    assert train(data, copied.folder, systems="nf_cdee_tiny") == 0
+    assert "other versions" not in capsys.readouterr().err
+    later = {**versions_now(), "asdzoo": "9.0.0"}
+    for module in ("pipeline", "stages"):
+        monkeypatch.setattr(f"zoo.running.{module}.versions_now", lambda: later)
+    assert train(data, copied.folder) == 0
+    assert main(["score", "--data", str(data), "--run", str(copied.folder), "--device", "cpu"]) == 0
+    said = f"was trained by other versions, scores that are made now may differ: asdzoo {versions_now()['asdzoo']} (now 9.0.0)"
+    assert capsys.readouterr().err.count(said) == 2
+    assert copied.info().versions == run.info().versions
+    assert copied.info().systems == run.info().systems
+    assert train(data, copied.folder, "--seed", "1", systems="nf_cdee_tiny") == 0
+    assert copied.info().versions_of("nf_cdee_tiny") == later
+    assert copied.info().versions_of("dual_branch_cnn_tiny") == run.info().versions
 
 
 def test_everything_on_disk_is_whole(run: Run) -> None:

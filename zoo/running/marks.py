@@ -1,0 +1,37 @@
+"""Marks of a run: what a reader of its numbers must know, and what each one means.
+
+They are written into run.json by the command that makes them true, and never taken away. `evaluate`, `report` and `submit` all
+say them with the words of this table.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class Mark(StrEnum):
+    """The marks that asdzoo gives."""
+
+    UNTRAINED = "untrained"
+    TEST_CALIBRATED = "test-calibrated"
+    TEST_RANKED = "test-ranked"
+    RESUBSTITUTION = "resubstitution"
+
+
+MEANING = {
+    Mark.UNTRAINED: "a system of this run was never trained: its scores say how the path works, not how well a system does",
+    Mark.TEST_CALIBRATED: "scores are calibrated on test clips, which the rules of 2025 forbid",
+    Mark.TEST_RANKED: "an ensemble of this run uses ranks among test clips, which the rules of 2025 forbid",
+    Mark.RESUBSTITUTION: (
+        "development machines are scored with fusion weights that saw their labels: these scores are too good"
+    ),
+}
+
+
+def meaning(mark: str) -> str:
+    """What a mark means; "" for one that this version does not know."""
+    return MEANING[Mark(mark)] if mark in MEANING else ""
+
+
+def sentences(marks: Iterable[str]) -> list[str]:
+    """One sentence a mark, for a warning."""
+    return [f"this run is marked {mark}" + (f": {said}" if (said := meaning(mark)) else "") for mark in marks]

@@ -1,0 +1,133 @@
+"""What run.json and task.json hold, as frozen models.
+
+Files of earlier versions open: what they lack has a default, and keys that this version does not know are kept when the file is
+written again. Nothing of torch is imported here, so that `evaluate` and `report` start at once.
+"""
+
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
+
+from zoo.errors import AsdzooError
+from zoo.files import write_json
+from zoo.training.cost import Cost
+
+MOST_BYTES = 64 * 2**20  # of one record; the largest seen, with a class for every clip of a year, has under 4 MB
+Versions = dict[str, str]  # package -> version
+
+
+class Record(BaseModel):
+    """A JSON file of a run."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    def write(self, path: Path) -> None:
+        """Write what was given, whole or not at all; defaults stay unwritten."""
+        write_json(path, self.model_dump(mode="json", exclude_unset=True))
+
+
+class Parameters(Record):
+    """How many numbers a system's networks have together."""
+
+    total: int = 0  # frozen ones included
+    trainable: int = 0
+
+
+class SystemInfo(Record):
+    """What run.json says of one system."""
+
+    config: dict[str, Any] = {}  # the whole YAML, defaults included
+    tasks: tuple[str, ...] = ()  # folders below systems/SYSTEM
+    parameters: Parameters = Parameters()
+    macs: int | None = None  # for one clip; None: not known
+    versions: Versions = {}  # what trained it; empty in runs of 0.1: then those of the run
+
+    def block(self, name: str) -> Mapping[str, Any]:
+        """A block of the config; empty where there is none."""
+        found = self.config.get(name)
+        return found if isinstance(found, Mapping) else {}
+
+
+class RunInfo(Record):
+    """run.json: what went into a run."""
+
+    year: str | None = None
+    data: str | None = None  # folder of the recordings, as it was typed
+    seed: int | None = None
+    groups: dict[str, str] = {}  # machines filed by hand: machine -> group
+    calibrate_on: Literal["train", "test"] = "train"
+    versions: Versions = {}  # what began the run
+    systems: dict[str, SystemInfo] = {}
+    marks: tuple[str, ...] = ()  # see `zoo.running.marks`
+
+    def versions_of(self, system: str) -> Versions:
+        """The versions that trained a system."""
+        known = self.systems.get(system)
+        return known.versions if known is not None and known.versions else self.versions
+
+
+class TaskInfo(Record):
+    """task.json: what went into one network, and what it costs."""
+
+    system: str
+    group: str
+    machines: tuple[str, ...]
+    classes: tuple[str, ...]
+    seed: int
+    cost: Cost
+    config: dict[str, Any] = {}
+    clips: int = 0  # to train on
+    untrained: bool = False
+    versions: Versions = {}  # what trained it; empty in runs of 0.1
+
+
+R = TypeVar("R", bound=Record)
+
+
+def read_record(path: Path, kind: type[R], cure: str) -> R:
+    """The record in a file.
+
+    Raises: AsdzooError, with `cure` as its hint, when the file is missing, empty, no JSON, or of another type.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"it has {path.stat().st_size / 1e6:.0f} MB")
+        if not (content := path.read_bytes()).strip():
+            raise ValueError("it is empty")
+        return kind.model_validate(from_json(content, allow_inf_nan=False))
+    except FileNotFoundError as problem:
+        raise AsdzooError(f"{path} is missing", cure) from problem
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        said = f"{where}: {first['msg']}" if where else "it is no JSON object"
+        raise AsdzooError(f"{path} is damaged: {said}", cure) from problem
+    except (OSError, ValueError) as problem:
+        raise AsdzooError(f"{path} is damaged: {problem}", cure) from problem
+
+
+def versions_now() -> Versions:
+    """Versions that a result may depend on."""
+    packages = ("torch", "numpy", "scikit-learn", "imbalanced-learn", "pyro-ppl")
+    return {"asdzoo": version("asdzoo"), "python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def joined_versions(all_versions: Iterable[Versions]) -> Versions:
+    """Versions of several trainings as one table; those that differ stand side by side: "2.6.0, 2.7.1"."""
+    found: dict[str, list[str]] = {}
+    for versions in all_versions:
+        for package, one in versions.items():
+            if one not in found.setdefault(package, []):
+                found[package].append(one)
+    return {package: ", ".join(several) for package, several in found.items()}
+
+
+def changed_versions(then: Versions, now: Versions) -> str:
+    """What differs between two versions where it can change numbers: "asdzoo 0.1.0 (now 0.2.0)"; "" when nothing does."""
+    differing = [name for name in now if name != "python" and name in then and then[name] != now[name]]
+    return ", ".join(f"{name} {then[name]} (now {now[name]})" for name in differing)
