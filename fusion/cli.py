@@ -10,12 +10,8 @@ from zoo.console import err, out, table, warn
 from zoo.errors import AsdzooError, unknown_name
 
 if TYPE_CHECKING:
-    from fusion.combine import Stack
-    from fusion.ensemble import Ensemble
-    from fusion.fit import Plan
-    from fusion.metrics import Floats
-    from fusion.objective import Objective, Parts
-    from zoo.running.folder import Run
+    from fusion.fit import Judge
+    from fusion.join import Joined
 
 app = typer.Typer()
 
@@ -40,46 +36,28 @@ def list_everything() -> None:
     out.print(table("Groups", ["name", "machines"], [[name, ", ".join(machines)] for name, machines in load_groups().items()]))
 
 
-@app.command()
-def evaluate(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Systems and ensembles; all by default.")
-    ] = None,
-    run: RunFolder = Path("runs/default"),
-) -> None:
-    """Judge the scores of a run by the official metric of its year, and write evaluation.csv."""
-    import pandas as pd
-
+def evaluate_run(names: Sequence[str] | None, run: Path) -> None:
+    """Judge the scores of a run, write its evaluation.csv, and print; `submission.cli` has the command."""
     from fusion import display as tables
-    from fusion.evaluation import COLUMNS, evaluate, less_than_best
-    from zoo.files import whole_file
+    from fusion import evaluation
     from zoo.running.folder import Run
     from zoo.running.marks import sentences
 
     opened = Run(run).require()
-    known = _known_scores(opened)
-    for name in names or []:
-        if name not in known:
-            raise unknown_name("system or ensemble", name, known)
     with opened.lock():
-        scores = {name: opened.scores(name) for name in known}
-        evaluations = [evaluate(scores[name], name) for name in known]
-        frames = [evaluation.frame for evaluation in evaluations if len(evaluation.frame)]
-        with whole_file(run / "evaluation.csv") as aside:
-            (pd.concat(frames) if frames else pd.DataFrame(columns=COLUMNS)).to_csv(aside, index=False, lineterminator="\n")
-    shown = [evaluation for evaluation in evaluations if not names or evaluation.system in names]
-    for note in dict.fromkeys(note for evaluation in shown for note in evaluation.notes):
+        found = evaluation.evaluate_run(opened, names)
+    for note in found.notes:
         warn(note)
-    judged = [evaluation for evaluation in shown if evaluation.score is not None]
-    if judged:
-        compared = less_than_best({evaluation.system: scores[evaluation.system] for evaluation in judged})
-        out.print(tables.by_machine(judged))
-        out.print(tables.official_scores(judged, compared))
-        out.print(f"written: {run / 'evaluation.csv'}")
-    else:
-        warn("no machine has the labelled test clips that an evaluation needs; nothing is scored")
     for sentence in sentences(opened.marks()):
         warn(sentence)
+    if not found.judged:
+        raise AsdzooError(
+            "no machine has the labelled test clips that an evaluation needs; nothing is scored",
+            "put the labels beside the recordings (labels.csv, or their names), or `asdzoo fuse`, which needs none",
+        )
+    out.print(tables.by_machine(found.judged))
+    out.print(tables.official_scores(found.judged, found.compared))
+    out.print(f"written: {run / 'evaluation.csv'}")
 
 
 @app.command()
@@ -104,15 +82,12 @@ def fuse(
     explain: Annotated[bool, typer.Option("--explain", help="Show what each member brings to each machine.")] = False,
 ) -> None:
     """Join the scores of several systems into one, with given weights or with weights found on the labelled machines."""
-    from fusion.combine import COMBINERS, combine, fused_table, stack
-    from fusion.ensemble import ensemble_path, find_ensemble, write_ensemble
+    from fusion.combine import COMBINERS
     from fusion.fit import Plan
-    from fusion.members import changed_members, check_keys, check_members, usable, with_members
+    from fusion.join import join
     from fusion.search import METHODS
     from zoo.data.groups import parse_assignments
-    from zoo.files import require_plain_name
     from zoo.running.folder import Run
-    from zoo.running.marks import Mark
 
     if method not in METHODS:
         raise unknown_name("method", method, METHODS)
@@ -124,113 +99,61 @@ def fuse(
             "leave out --groups, --systems, --method, --combiner and --resubstitution, or leave out --ensemble",
         )
     filed = parse_assignments(group or [])
+    plan = Plan(method, combiner or "weighted", tuple(groups or []), filed, trials, minimum_machines, resubstitution)
+    members = [part.strip() for part in systems.split(",") if part.strip()] if systems is not None else None
     opened = Run(run).require()
     with opened.lock():
-        trained = _systems_of(opened)
-        if ensemble is not None:
-            found, chosen = find_ensemble(ensemble, run / "ensembles")
-            chosen = chosen.model_copy(update={"groups": {**chosen.groups, **filed}})
-            chosen, notes = check_members(chosen, trained, skip_missing)
-            members: Sequence[str] = chosen.systems
-        else:
-            found, chosen, notes = "fused", None, []
-            members = _chosen_systems(systems, trained)
-        name = found if name is None else name
-        require_plain_name("an ensemble", name, "give it a plain one with --name, like my_ensemble")
-        if name in trained:
-            raise AsdzooError(f"{name} is a system of this run", "give the ensemble another name with --name")
-        tables = {member: opened.scores(member) for member in members}
-        stacked = stack(tables, partial=skip_missing)
-        if chosen is None:
-            plan = Plan(method, combiner or "weighted", tuple(groups or []), filed, trials, minimum_machines, resubstitution)
-            stacked, notes = usable(stacked)
-            chosen, notes = _searched(stacked, plan, opened, notes)
-        else:
-            check_keys(chosen, stacked.machines)
-            notes += changed_members(chosen, tables, found)
-            notes += [f"{system} has no scores for {', '.join(machines)}" for system, machines in stacked.missing().items()]
-        calibration = "test" if Mark.TEST_CALIBRATED in opened.marks() else "train"
-        chosen = with_members(chosen, {system: tables[system] for system in stacked.systems}, calibration)
-        fused = fused_table(stacked, combine(stacked, chosen.weights_of, chosen.combiner), name)
-        marks = [Mark.RESUBSTITUTION] * resubstitution + [Mark.TEST_RANKED] * (chosen.combiner == "rank")
-        if marks:
-            opened.mark(*marks)
-        write_ensemble(chosen, ensemble_path(run, name))
-        fused.write(opened.score_path(name))
-    _report(name, chosen, stacked, notes, explain)
-    if chosen.combiner == "rank":
-        warn("ranks take their scale from the test clips, which the rules of 2025 forbid: the run is marked test-ranked")
-    if resubstitution:
-        warn("development machines are scored with weights that saw their labels: the run is marked resubstitution")
-    out.print(f"written: {ensemble_path(run, name)}, {opened.score_path(name)}")
+        joined = join(
+            opened,
+            ensemble or plan,
+            systems=members,
+            filed=filed,
+            name=name,
+            skip_missing=skip_missing,
+            judge=_in_study(run) if method == "averaged" else None,
+        )
+    _report(joined, explain)
+    out.print(f"written: {run / 'ensembles' / f'{joined.name}.yaml'}, {opened.score_path(joined.name)}")
 
 
-def _known_scores(run: "Run") -> list[str]:
-    known = [name for name in run.score_names() if not name.startswith(".")]  # a killed process leaves .partial- files
-    if not known:
-        raise AsdzooError(f"{run.folder} holds no scores", f"run `asdzoo train-all --run {run.folder}` first")
-    return known
-
-
-def _systems_of(run: "Run") -> list[str]:
-    """Score tables that are not those of an ensemble."""
-    from fusion.ensemble import ensemble_path
-
-    return [name for name in _known_scores(run) if not ensemble_path(run.folder, name).exists()]
-
-
-def _chosen_systems(text: str | None, trained: Sequence[str]) -> list[str]:
-    chosen = (
-        list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip())) if text is not None else list(trained)
-    )
-    for system in chosen:
-        if system not in trained:
-            raise unknown_name("system", system, trained)
-    if not chosen:
-        raise AsdzooError("there is no system to fuse", "name some with --systems a,b, or run `asdzoo train-all`")
-    return chosen
-
-
-def _searched(stacked: "Stack", plan: "Plan", run: "Run", notes: list[str]) -> tuple["Ensemble", list[str]]:
-    """The ensemble that `plan` finds, with a progress bar, its trials in the run's Optuna study."""
+def _in_study(run: Path) -> "Judge":
+    """Candidates are judged in the run's Optuna study, with a progress bar."""
     from rich.progress import track
 
-    from fusion.fit import fit_ensemble
     from fusion.study import judged_in_study
 
     def bar(batches: Sequence[slice]) -> Iterable[slice]:
         return track(batches, "Trying weights", console=err, transient=True, disable=not err.is_terminal)
 
-    def judge(objective: "Objective", weights: "Floats") -> "Parts":
-        return judged_in_study(objective, weights, run.folder / "ensembles" / "study.log", bar)
-
-    found, objective = fit_ensemble(stacked, plan, judge if plan.method == "averaged" else None)
-    more = list(found.found.notes) if found.found else []
-    return found, [*notes, *(objective.notes if objective else []), *more]
+    return lambda objective, weights: judged_in_study(objective, weights, run / "ensembles" / "study.log", bar)
 
 
-def _report(name: str, ensemble: "Ensemble", stacked: "Stack", notes: Sequence[str], explain: bool) -> None:
+def _report(joined: "Joined", explain: bool) -> None:
     from fusion import display as tables
     from fusion.explain import contributions
     from fusion.objective import Objective
 
-    for note in dict.fromkeys(notes):
+    ensemble, systems = joined.ensemble, joined.stacked.systems
+    for note in joined.notes:
         warn(note)
-    out.print(tables.weights(name, ensemble, stacked.systems))
+    out.print(tables.weights(joined.name, ensemble, systems))
     found = ensemble.found
-    if found and found.cross_validated is not None:
+    if found and found.resubstitution is not None:
         out.print(f"official score on {', '.join(found.labelled)}:")
-        out.print(f"  {found.cross_validated:.4f} cross-validated, each machine with weights found without its labels")
+        if found.cross_validated is not None:
+            out.print(f"  {found.cross_validated:.4f} cross-validated, each machine with weights found without its labels")
         out.print(f"  {found.resubstitution:.4f} by resubstitution, with the weights above, which saw them")
-    if not explain:
-        return
-    if ensemble.development:
-        out.print(tables.held_out_weights(ensemble, stacked.systems))
-    if ensemble.combiner in ("min", "max"):
+    if explain and ensemble.development:
+        out.print(tables.held_out_weights(ensemble, systems))
+    if explain and ensemble.combiner in ("min", "max"):
         warn(f"the combiner {ensemble.combiner} is no sum, so what each member brings is not shown")
-        return
-    objective = Objective.of(stacked, ensemble.combiner)
-    if objective.machines:
-        out.print(tables.contributions(contributions(objective, ensemble.weights_of), stacked.systems))
-    else:
-        warn("no machine has labelled test clips, so what each member brings is not known")
+    elif explain:
+        objective = Objective.of(joined.stacked, ensemble.combiner)
+        if objective.machines:
+            out.print(tables.contributions(contributions(objective, ensemble.weights_of), systems))
+        else:
+            warn("no machine has labelled test clips, so what each member brings is not known")
+    if "test-ranked" in joined.marks:
+        warn("ranks take their scale from the test clips, which the rules of 2025 forbid: the run is marked test-ranked")
+    if "resubstitution" in joined.marks:
+        warn("development machines are scored with weights that saw their labels: the run is marked resubstitution")

@@ -21,7 +21,9 @@ class CrossFit:
 
     solution: Solution
     held_out: Mapping[str, Floats]  # machine -> (systems,)
-    cross_validated: float  # official score of the labelled machines, each with its held-out weights
+    cross_validated: (
+        float | None
+    )  # official score of the labelled machines, each with its held-out weights; None for one machine or system
     resubstitution: float  # the same with the weights that its own labels helped to find
 
 
@@ -30,7 +32,8 @@ def cross_fit(problem: Problem, method: Method) -> CrossFit:
     solution = solve(problem, method)
     held_out = {machine: solve(problem.without(machine), method).of(problem.group[machine]) for machine in problem.machines}
     final = {machine: solution.of(problem.group[machine]) for machine in problem.machines}
-    return CrossFit(solution, held_out, official_of(problem, held_out), official_of(problem, final))
+    cross_validated = official_of(problem, held_out) if min(len(problem.machines), len(problem.objective.systems)) > 1 else None
+    return CrossFit(solution, held_out, cross_validated, official_of(problem, final))
 
 
 def official_of(problem: Problem, vectors: Mapping[str, Floats]) -> float:

@@ -9,9 +9,9 @@ are as honest as those of an evaluation machine.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from pydantic import Field, field_validator
@@ -95,6 +95,43 @@ class Ensemble(Frozen):
             if key in self.weights:
                 return key
         raise AsdzooError(f"the ensemble has no weights for {machine}", f"add `{OTHERS}:` to its weights")
+
+    def of_trained(self, trained: Sequence[str], skip: bool) -> tuple[Self, list[str]]:
+        """The ensemble with trained members only, the weights of the others shared out in proportion, and a sentence on that.
+
+        Raises: AsdzooError naming the members that have no scores, unless `skip`; and when a weight vector has no member left.
+        """
+        missing = [member for member in self.systems if member not in trained]
+        if not missing:
+            return self, []
+        if not skip:
+            raise AsdzooError(
+                f"the member(s) {', '.join(missing)} have no scores in this run",
+                f"`asdzoo train-all --systems {','.join(missing)}` trains them, --skip-missing goes on without",
+            )
+
+        def kept(key: str, weights: Weights) -> Weights:
+            members = {member: weight for member, weight in weights.items() if member in trained}
+            total = sum(members.values())
+            if not total:
+                raise AsdzooError(f"no trained member has a weight for {key}", f"train one of {', '.join(missing)}")
+            return {member: weight / total for member, weight in members.items()}
+
+        changed = {
+            "weights": {key: kept(key, weights) for key, weights in self.weights.items()},
+            "development": {key: kept(key, weights) for key, weights in self.development.items()},
+            "members": {},
+        }
+        return self.model_copy(update=changed), [f"without {', '.join(missing)}: the other members' weights are scaled up"]
+
+    def check_keys(self, machines: Sequence[str]) -> None:
+        """Raises: AsdzooError for a name under `weights` that is neither a group nor a machine: it would never be looked up."""
+        groups = load_groups()
+        known = [OTHERS, *groups, *machines, *(group_of(machine, self.groups) for machine in machines)]
+        filed = {machine for members in groups.values() for machine in members}
+        for key in self.weights:
+            if key not in known and key not in filed:
+                raise unknown_name("group or machine", key, list(dict.fromkeys(known)))
 
 
 def read_ensemble(path: Path) -> Ensemble:

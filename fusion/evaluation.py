@@ -24,6 +24,10 @@ from fusion.intervals import (
 )
 from fusion.metrics import Floats, harmonic_mean
 from fusion.official import Section, find_sections, mean_of, official_score, section_values
+from fusion.run_scores import scored_names
+from zoo.errors import unknown_name
+from zoo.files import whole_file
+from zoo.running.folder import Run
 from zoo.scores import ScoreTable
 
 COLUMNS = ["system", "machine", "section", "auc_source", "auc_target", "pauc", "hmean"]
@@ -120,6 +124,35 @@ def less_than_best(tables: Mapping[str, ScoreTable]) -> dict[str, Difference | N
     scores = np.stack([frames[system]["score"].to_numpy() for system in alike])
     found = differences(scores, alike.index(best), sections[best], year)
     return {system: found[alike.index(system)] if system in alike else None for system in tables}
+
+
+@dataclass(frozen=True)
+class RunEvaluation:
+    """Systems and ensembles of one run, judged."""
+
+    judged: list[Evaluation]  # those that could be scored
+    compared: dict[str, Difference | None]  # by system: how it compares with the best of them
+    notes: list[str]
+
+
+def evaluate_run(run: Run, names: Sequence[str] | None = None) -> RunEvaluation:
+    """Judge all score tables of a run, write its evaluation.csv, and return the evaluations of `names`, all by default.
+
+    The caller holds the run's lock. Raises: AsdzooError for a name that the run has no scores of, and without scores.
+    """
+    known = scored_names(run)
+    for name in names or []:
+        if name not in known:
+            raise unknown_name("system or ensemble", name, known)
+    scores = {name: run.scores(name) for name in known}
+    evaluations = [evaluate(scores[name], name) for name in known]
+    frames = [evaluation.frame for evaluation in evaluations if len(evaluation.frame)]
+    with whole_file(run.folder / "evaluation.csv") as aside:
+        (pd.concat(frames) if frames else pd.DataFrame(columns=COLUMNS)).to_csv(aside, index=False, lineterminator="\n")
+    shown = [evaluation for evaluation in evaluations if not names or evaluation.system in names]
+    judged = [evaluation for evaluation in shown if evaluation.score is not None]
+    compared = less_than_best({evaluation.system: scores[evaluation.system] for evaluation in judged}) if judged else {}
+    return RunEvaluation(judged, compared, list(dict.fromkeys(note for evaluation in shown for note in evaluation.notes)))
 
 
 def _scores(frame: pd.DataFrame, section: Section) -> Floats:

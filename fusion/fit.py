@@ -17,6 +17,8 @@ from zoo.errors import unknown_name
 
 TRIALS = 1001  # step 0.1 for five systems
 
+Judge = Callable[[Objective, Floats], Parts]  # weights (candidates, systems) -> what each machine adds to their scores
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -31,9 +33,7 @@ class Plan:
     resubstitution: bool = False  # score development machines with the weights that their labels helped to find
 
 
-def fit_ensemble(
-    stacked: Stack, plan: Plan, judge: Callable[[Objective, Floats], Parts] | None = None
-) -> tuple[Ensemble, Objective | None]:
+def fit_ensemble(stacked: Stack, plan: Plan, judge: Judge | None = None) -> tuple[Ensemble, Objective | None]:
     """Find the ensemble that `plan` asks for; with the objective it was found on, None when no label was needed.
 
     `judge` evaluates the candidates, `objective.judge` by default. Where no machine is labelled the weights are equal.

@@ -5,6 +5,8 @@ idea for the official score, and `differences` a bootstrap for "A is better than
 metric without each clip in turn; here all of them come from one sort (`auc_without_each`, `pauc_without_each`).
 `organisers_half_width` is the number that stands beside official scores in the challenge's tables, which is far too narrow.
 
+The jackknife's intervals stay in 0..1, and are no point where every clip is on the right side (`_within_bounds`).
+
 Clips are drawn within their (section, domain, label), as the challenge composes its test sets.
 """
 
@@ -88,12 +90,37 @@ def _jackknifable(scores: ArrayLike, anomalous: ArrayLike) -> tuple[Floats, Bool
 
 
 def jackknife(whole: float, without_each: Floats) -> Interval:
-    """95 % interval from a metric and its values without each clip in turn: pseudo-values with a t quantile."""
+    """95 % interval of a metric in 0..1 from its values without each clip in turn: pseudo-values with a t quantile."""
     count = len(without_each)
     pseudo = count * whole - (count - 1) * without_each
-    half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * float(pseudo.std(ddof=1)) / count**0.5
-    centre = float(pseudo.mean())
-    return Interval(centre - half, centre + half)
+    return _within_bounds(whole, float(pseudo.mean()), student_half(whole, without_each), _t_quantile(count), count)
+
+
+def student_half(whole: float, without_each: Floats) -> float:
+    """Half width of the jackknife's symmetric interval, which takes no notice of where a metric ends."""
+    count = len(without_each)
+    pseudo = count * whole - (count - 1) * without_each
+    return _t_quantile(count) * float(pseudo.std(ddof=1)) / float(count**0.5)
+
+
+def _t_quantile(count: int) -> float:
+    return float(stats.t.ppf((1 + LEVEL) / 2, count - 1))
+
+
+def _within_bounds(whole: float, centre: float, half: float, quantile: float, clips: int) -> Interval:
+    """The interval centre ± half (`quantile` standard errors), bent into 0..1 as Wilson's is for a share.
+
+    The standard error is that of a share of so many independent draws, never of more than there are clips: a metric of exactly
+    1 on eight clips, whose jackknife is a point, is as sure as eight successes of eight. Where `half` is small against the
+    distance to 0 and 1, as with many clips, this is centre ± half. Wilson, JASA 22 (1927) 209-212.
+    """
+    centre = min(max(centre, 0.0), 1.0)
+    spread, error = centre * (1 - centre), half / quantile
+    draws = min(spread / error**2, clips) if spread > 0 and error > 0 else clips
+    weight = quantile**2 / draws
+    middle = (centre + weight / 2) / (1 + weight)
+    reach = quantile * (spread / draws + weight / (4 * draws)) ** 0.5 / (1 + weight)
+    return Interval(min(max(middle - reach, 0.0), whole), max(min(middle + reach, 1.0), whole))
 
 
 def organisers_half_width(scores: ArrayLike, anomalous: ArrayLike) -> float:
@@ -105,7 +132,7 @@ def organisers_half_width(scores: ArrayLike, anomalous: ArrayLike) -> float:
     widths = []
     for without in (auc_without_each(scores, anomalous), pauc_without_each(scores, anomalous)):
         count = len(without)
-        widths.append(float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * float(without.std(ddof=1)) / count**0.5)
+        widths.append(_t_quantile(count) * float(without.std(ddof=1)) / count**0.5)
     return float(np.mean(widths))
 
 
@@ -152,8 +179,8 @@ def official_interval(scores: Floats, sections: Sequence[Section], year: str) ->
         for stratum in strata(section):
             own = official[stratum]
             variance += (len(own) - 1) / len(own) * float(((own - own.mean()) ** 2).sum())
-    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * variance**0.5
-    return Interval(centre - half, centre + half)
+    quantile = float(stats.norm.ppf((1 + LEVEL) / 2))
+    return _within_bounds(centre, centre, quantile * variance**0.5, quantile, sum(len(section.rows) for section in sections))
 
 
 def strata(section: Section) -> Iterator[np.ndarray]:

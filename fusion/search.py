@@ -111,17 +111,19 @@ def _greedy_vector(problem: Problem, importance: Floats) -> Floats:
 
 
 def _averaged(problem: Problem) -> Solution:
-    temperature, factor = _chosen_setting(problem)
+    temperature, factor = chosen_setting(problem)
     if np.isinf(temperature):
         return _equal(problem)
     vectors = {}
     for key in problem.keys:
         importance = problem.importance(key, factor)
-        vectors[key] = rounded(_without_harmful(problem, _mean(problem.parts, importance, temperature), importance))
+        vectors[key] = rounded(
+            _without_harmful(problem, mean_of_candidates(problem.parts, importance, temperature), importance)
+        )
     return Solution(vectors, {"temperature": temperature, "outside": factor})
 
 
-def _chosen_setting(problem: Problem) -> tuple[float, float]:
+def chosen_setting(problem: Problem) -> tuple[float, float]:
     """The usual setting, or the one that gains enough over it on machines left out."""
     if len(problem.machines) < 2:
         return USUAL
@@ -149,7 +151,7 @@ def _without_harmful(problem: Problem, vector: Floats, importance: Floats) -> Fl
         vector = tried[int(np.argmax(scores[:-1]))]
 
 
-def _mean(parts: Parts, importance: Floats, temperature: float) -> Floats:
+def mean_of_candidates(parts: Parts, importance: Floats, temperature: float) -> Floats:
     """Mean of the candidates by exp(evidence / temperature)."""
     if np.isinf(temperature):
         return np.full(parts.weights.shape[1], 1 / parts.weights.shape[1])
@@ -163,7 +165,9 @@ def _cross_validated(problem: Problem, settings: Sequence[tuple[float, float]]) 
     held_out = []
     for machine in problem.machines:
         fold, key = problem.without(machine), problem.group[machine]
-        vectors = [_mean(fold.parts, fold.importance(key, factor), temperature) for temperature, factor in settings]
+        vectors = [
+            mean_of_candidates(fold.parts, fold.importance(key, factor), temperature) for temperature, factor in settings
+        ]
         held_out.append(problem.objective.judge(np.stack(vectors), [machine]))
     sums = np.concatenate([parts.sums for parts in held_out], axis=1)
     counts = np.concatenate([parts.counts for parts in held_out])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _BATCH = 128
 
-Progress = Callable[[Sequence[slice]], Iterable[slice]]
+Bar = Callable[[Sequence[slice]], Iterable[slice]]
 
 
 def study_name(objective: Objective) -> str:
@@ -41,10 +41,10 @@ def _listed(mask: np.ndarray | None) -> list[bool] | None:
     return None if mask is None else [bool(value) for value in mask]
 
 
-def judged_in_study(objective: Objective, weights: Floats, path: Path, progress: Progress = iter) -> Parts:
+def judged_in_study(objective: Objective, weights: Floats, path: Path, bar: Bar = iter) -> Parts:
     """`objective.judge(weights)`, kept in the study at `path` and taken from there where an earlier run got to.
 
-    The caller holds the run's lock. `progress` wraps the batches that are still to do.
+    The caller holds the run's lock. `bar` wraps the batches that are still to do.
     """
     import optuna
     from optuna.storages import JournalStorage
@@ -67,7 +67,7 @@ def judged_in_study(objective: Objective, weights: Floats, path: Path, progress:
         sums[trial.user_attrs["candidate"]] = trial.user_attrs["sums"]
     first = objective.judge(weights[:1])
     open_ones = np.flatnonzero(np.isnan(sums).any(axis=1))
-    for batch in progress([slice(start, start + _BATCH) for start in range(0, len(open_ones), _BATCH)]):
+    for batch in bar([slice(start, start + _BATCH) for start in range(0, len(open_ones), _BATCH)]):
         chosen = open_ones[batch]
         parts = objective.judge(weights[chosen])
         sums[chosen] = parts.sums

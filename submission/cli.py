@@ -32,8 +32,7 @@ app = typer.Typer(
 )
 app.registered_commands += zoo.cli.app.registered_commands
 app.registered_groups += zoo.cli.app.registered_groups
-# `evaluate` also judges packages, which only this room can read: the one below goes on to fusion's for runs.
-app.registered_commands += [one for one in fusion.cli.app.registered_commands if one.callback is not fusion.cli.evaluate]
+app.registered_commands += fusion.cli.app.registered_commands
 app.registered_commands += submission.report.cli.app.registered_commands
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer carries its own copy of click, older ones the package
@@ -54,7 +53,7 @@ def evaluate(
 ) -> None:
     """Judge the scores of a run, or of a package, by the official metric of the year; a run gets its evaluation.csv."""
     if package is None and truth is None:
-        fusion.cli.evaluate(names, run)
+        fusion.cli.evaluate_run(names, run)
         return
     if package is None or truth is None:
         raise AsdzooError("a package and the truth belong together", "asdzoo evaluate --package FILE --truth DIR")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.evaluation import COLUMNS, evaluate, less_than_best
+from fusion.evaluation import COLUMNS, evaluate, evaluate_run, less_than_best
 from fusion.metrics import domain_metrics, harmonic_mean
 from submission.cli import main
 from tests.fusion.runs import make_run, make_table, usual_run
@@ -63,13 +63,23 @@ def test_blind_machines_are_said_to_be_so_and_not_scored(tmp_path: Path, capsys:
     assert set(pd.read_csv(tmp_path / "evaluation.csv")["machine"]) == {"fan", "all"}
 
 
-def test_a_run_without_any_label_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_without_any_label_has_nothing_to_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     usual_run(tmp_path, labelled=[])
-    assert command(tmp_path) == 0
+    assert command(tmp_path) == 2
     printed = capsys.readouterr()
-    assert "no machine has the labelled test clips that an evaluation needs" in printed.err
+    assert "test clips without labels, not scored: fan 00 (40)" in printed.err
+    assert "error: no machine has the labelled test clips that an evaluation needs" in printed.err
+    assert "hint: put the labels beside the recordings" in printed.err
     assert printed.out == ""
     assert pd.read_csv(tmp_path / "evaluation.csv").empty
+
+
+def test_evaluation_of_a_run_from_python(tmp_path: Path) -> None:
+    run = usual_run(tmp_path)
+    found = evaluate_run(run, ["beta"])
+    assert [one.system for one in found.judged] == ["beta"]
+    assert found.judged[0].score == evaluate(run.scores("beta"), "beta").score
+    assert set(pd.read_csv(tmp_path / "evaluation.csv")["system"]) == {"alpha", "beta", "gamma"}
 
 
 def test_years_without_domains_leave_the_target_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -158,6 +158,18 @@ def test_labels_that_are_not_enough_are_said(tmp_path: Path, capsys: pytest.Capt
     assert set(read_ensemble(tmp_path / "ensembles" / "fused.yaml").development) == {"gearbox", "slider", "valve"}
 
 
+@pytest.mark.parametrize(("labelled", "systems"), [(["fan"], "alpha,beta"), (list(MACHINES), "alpha")])
+def test_nothing_is_called_cross_validated_that_could_not_be(
+    tmp_path: Path, labelled: list[str], systems: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usual_run(tmp_path, labelled=labelled)
+    assert command(tmp_path, "--systems", systems) == 0
+    printed = capsys.readouterr().out
+    assert "by resubstitution" in printed
+    assert "cross-validated" not in printed
+    assert "cross_validated" not in (tmp_path / "ensembles" / "fused.yaml").read_text()
+
+
 def test_resubstitution_marks_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = usual_run(tmp_path)
     assert command(tmp_path, "--resubstitution", "--method", "grid") == 0

@@ -15,10 +15,11 @@ from fusion.intervals import (
     organisers_half_width,
     pauc_without_each,
     strata,
+    student_half,
     without_each,
 )
 from fusion.metrics import auc, pauc
-from fusion.official import Section, find_sections, section_values
+from fusion.official import Section, find_sections, official_score, section_values
 from tests.fusion.runs import make_table
 from zoo.errors import AsdzooError
 
@@ -67,9 +68,44 @@ def test_one_clip_of_a_kind_has_no_jackknife() -> None:
 
 def test_jackknife_of_a_mean_is_the_student_interval() -> None:
     values = np.random.default_rng(0).normal(size=20)
-    interval = jackknife(values.mean(), (values.sum() - values) / 19)
-    assert (interval.low + interval.high) / 2 == pytest.approx(values.mean())
-    assert interval.half == pytest.approx(2.0930240544 * values.std(ddof=1) / 20**0.5)
+    half = student_half(values.mean(), (values.sum() - values) / 19)
+    assert half == pytest.approx(2.0930240544 * values.std(ddof=1) / 20**0.5)
+
+
+def test_an_interval_of_many_clips_is_the_symmetric_one() -> None:
+    random = np.random.default_rng(0)
+    anomalous = np.arange(20000) % 2 == 1
+    scores = random.normal(size=20000) + anomalous
+    whole, without = float(auc(scores, anomalous)), auc_without_each(scores, anomalous)
+    found, half = jackknife(whole, without), student_half(whole, without)
+    assert found.low == pytest.approx(whole - half, abs=0.02 * half)
+    assert found.high == pytest.approx(whole + half, abs=0.02 * half)
+
+
+def test_eight_clips_on_the_right_side_are_no_certainty() -> None:
+    """Wilson's interval for eight of eight, with the t quantile of seven degrees of freedom: 1 / (1 + 2.3646² / 8)."""
+    anomalous = np.arange(8) % 2 == 1
+    for scores, expected in (
+        (anomalous * 1.0, (8 / (8 + 2.364624252**2), 1.0)),
+        (~anomalous * 1.0, (0.0, 2.364624252**2 / (8 + 2.364624252**2))),
+    ):
+        interval = jackknife(float(auc(scores, anomalous)), auc_without_each(scores, anomalous))
+        assert interval == pytest.approx(expected, abs=1e-6)
+    few = [Section("m", "00", np.arange(8), anomalous, np.arange(8) % 4 > 1)]
+    whole = official_interval(anomalous * 1.0, few, "2024")
+    assert whole is not None
+    assert whole.low < 0.7
+    assert whole.high == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(scored())
+def test_intervals_stay_in_their_bounds_and_hold_their_value(clips: tuple[np.ndarray, np.ndarray]) -> None:
+    for metric, without_of in ((auc, auc_without_each), (pauc, pauc_without_each)):
+        whole = float(metric(*clips))
+        low, high = jackknife(whole, without_of(*clips))
+        assert 0 <= low <= whole <= high <= 1
+        assert low < high
 
 
 def test_organisers_half_width_is_theirs_and_too_narrow_by_the_number_of_clips() -> None:
@@ -84,7 +120,7 @@ def test_organisers_half_width_is_theirs_and_too_narrow_by_the_number_of_clips()
             without.append(roc_auc_score(anomalous[keep], scores[keep], max_fpr=limit))
         variance = sum((value - np.mean(without)) ** 2 for value in without) / (60 * 59)
         widths.append(2.0009953780882688 * variance**0.5)  # Student's t, 59 degrees of freedom
-        right.append(jackknife(roc_auc_score(anomalous, scores, max_fpr=limit), np.array(without)).half)
+        right.append(student_half(roc_auc_score(anomalous, scores, max_fpr=limit), np.array(without)))
     assert organisers_half_width(scores, anomalous) == pytest.approx(np.mean(widths))
     assert organisers_half_width(scores, anomalous) * 59 == pytest.approx(np.mean(right))
 
@@ -95,12 +131,17 @@ def simulated(random: np.random.Generator, separation: float = 1.0) -> tuple[np.
     return random.normal(size=300) + separation * np.tile(anomalous, 3), sections
 
 
+def evaluated(scores: np.ndarray, sections: list[Section]) -> float:
+    values = [section_values(scores[section.rows], section, "2024") for section in sections]
+    return float(official_score(values, [section.machine for section in sections], "2024"))
+
+
 def test_official_interval_covers_the_truth_about_95_times_in_100() -> None:
     """The truth is the mean of the score over many draws of the clips; 200 draws, so 0.90 to 0.99 is within chance."""
     random = np.random.default_rng(1)
     draws = [simulated(random) for _ in range(200)]
     intervals = [official_interval(scores, sections, "2024") for scores, sections in draws]
-    centres = np.array([(interval.low + interval.high) / 2 for interval in intervals if interval])
+    centres = np.array([evaluated(scores, sections) for scores, sections in draws])
     covered = np.mean([interval.low <= centres.mean() <= interval.high for interval in intervals if interval])
     assert 0.90 <= covered <= 0.99
     half = np.mean([interval.half for interval in intervals if interval])

@@ -14,8 +14,19 @@ from fusion.ensemble import OTHERS
 from fusion.evaluation import evaluate
 from fusion.explain import contributions
 from fusion.fit import Plan, fit_ensemble
-from fusion.objective import Objective
-from fusion.search import METHODS, Method, Problem, solve
+from fusion.objective import Objective, Parts
+from fusion.search import (
+    METHODS,
+    MINIMUM_GAIN,
+    OUTSIDE,
+    TEMPERATURES,
+    USUAL,
+    Method,
+    Problem,
+    chosen_setting,
+    mean_of_candidates,
+    solve,
+)
 from fusion.simplex import finest_lattice, lattice, rounded
 from fusion.study import judged_in_study, study_name
 from tests.fusion.runs import MACHINES, make_table
@@ -194,6 +205,7 @@ def test_same_input_same_weights() -> None:
 def test_official_of_held_out_weights_is_between_worst_and_best() -> None:
     whole = problem()
     fit = cross_fit(whole, "averaged")
+    assert fit.cross_validated is not None
     assert whole.parts.score().min() <= fit.cross_validated <= 1
     assert official_of(whole, dict.fromkeys(whole.machines, np.full(3, 1 / 3))) == pytest.approx(
         cross_fit(whole, "equal").cross_validated, abs=1e-12
@@ -265,6 +277,40 @@ def test_what_cannot_be_searched() -> None:
     tables = {"alpha": make_table("alpha", ["fan", "valve"]), "beta": make_table("beta", ["fan"])}
     with pytest.raises(AsdzooError, match="beta has no scores for valve"):
         Objective.of(stack(tables, partial=True))
+
+
+def only_machines(score: Sequence[Sequence[float]], counts: Sequence[int] = (3, 3)) -> Parts:
+    """Candidates of two systems, equal weights and each alone, with these scores on each machine."""
+    values = np.asarray(score)
+    machines = tuple(f"m{index}" for index in range(values.shape[1]))
+    numbers = np.array(counts, dtype=float)
+    return Parts(machines, np.array([[0.5, 0.5], [1, 0], [0, 1.0]]), numbers / values, numbers, True)
+
+
+def test_evidence_grows_with_the_number_of_machines() -> None:
+    """exp(machines x score / temperature), by hand; and two machines alike believe the square of what one does."""
+    one, two = only_machines([[0.6], [0.65], [0.5]], [3]), only_machines([[0.6] * 2, [0.65] * 2, [0.5] * 2])
+    for parts, machines in ((one, 1), (two, 2)):
+        belief = np.exp(machines * np.array([0.6, 0.65, 0.5]) / 0.06)
+        expected = belief / belief.sum() @ parts.weights
+        np.testing.assert_allclose(mean_of_candidates(parts, np.ones(machines), 0.06), expected)
+
+
+def test_another_setting_needs_more_than_a_chance_gain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual setting holds unless another does better by MINIMUM_GAIN times the logarithm of how many were tried."""
+    whole = problem()
+
+    def gains(gain: float) -> tuple[float, float]:
+        def scores(problem: Problem, settings: Sequence[tuple[float, float]]) -> np.ndarray:
+            return np.array([0.6 + gain * (index == 0) for index, _ in enumerate(settings)])
+
+        monkeypatch.setattr("fusion.search._cross_validated", scores)
+        return chosen_setting(whole)
+
+    tried = len(TEMPERATURES) * len(OUTSIDE)
+    assert gains(1.01 * MINIMUM_GAIN * np.log(tried)) != USUAL
+    assert gains(0.99 * MINIMUM_GAIN * np.log(tried)) == USUAL
+    assert gains(0.0) == USUAL
 
 
 def test_all_equal_scores_are_no_trouble() -> None:

@@ -1,14 +1,12 @@
 """Exit codes and error messages: one line `error:`, one line `hint:`, no traceback."""
 
 import errno
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import typer
 
-import fusion.cli
 import submission.cli
 from submission.cli import main
 from zoo.errors import AsdzooError
@@ -70,11 +68,6 @@ def test_every_command_of_the_rooms_is_there_once() -> None:
     names = [info.name or str(info.callback and info.callback.__name__) for info in submission.cli.app.registered_commands]
     assert len(names) == len(set(names))
     assert {"submit", "check", "evaluate", "fuse"} <= set(names)
-
-
-def test_evaluate_takes_everything_that_the_one_for_runs_takes() -> None:
-    """The command here replaces fusion's, and hands runs over to it."""
-    assert set(inspect.signature(fusion.cli.evaluate).parameters) <= set(inspect.signature(submission.cli.evaluate).parameters)
 
 
 def test_user_errors_and_debug(raising: Callable[[BaseException], None], capsys: Capture) -> None:

@@ -1,0 +1,102 @@
+"""From a run's score tables to an ensemble and its fused scores in the run, with given weights or with weights that are found.
+
+`join` is all of `asdzoo fuse` but the printing: what to join is a `Plan` to search by or the name of an ensemble to apply.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fusion.combine import Stack, combine, fused_table, stack
+from fusion.ensemble import Ensemble, ensemble_path, find_ensemble, write_ensemble
+from fusion.fit import Judge, Plan, fit_ensemble
+from fusion.provenance import changed_members, with_members
+from fusion.run_scores import trained_systems
+from fusion.weighable import weighable
+from zoo.errors import AsdzooError, unknown_name
+from zoo.files import require_plain_name
+from zoo.running.folder import Run
+from zoo.running.marks import Mark
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What was written to the run, and what a reader must know of it."""
+
+    name: str
+    ensemble: Ensemble
+    stacked: Stack  # the members that were joined
+    notes: list[str]
+    marks: list[str]  # that the run was given
+
+
+def join(
+    run: Run,
+    way: Plan | str,
+    *,
+    systems: Sequence[str] | None = None,
+    filed: Mapping[str, str] | None = None,
+    name: str | None = None,
+    skip_missing: bool = False,
+    judge: Judge | None = None,
+) -> Joined:
+    """Fuse the scores of a run and write ensembles/NAME.yaml and scores/NAME.csv; the caller holds the run's lock.
+
+    `way` is a plan to search by, or an ensemble by name or path, whose weights are taken as they are.
+
+    systems       members of a search, all trained ones by default
+    filed         machine -> group, beyond those of a given ensemble
+    skip_missing  members that were not trained, or not on each machine, are left out
+    judge         evaluates the candidates of a search (see `fit_ensemble`)
+
+    Raises: AsdzooError for unknown names, a name that is taken, members without scores, and tables that do not fit.
+    """
+    trained, notes = trained_systems(run), list[str]()
+    if isinstance(way, Plan):
+        found, given = "fused", None
+        members: Sequence[str] = _chosen(systems, trained)
+    else:
+        found, given = find_ensemble(way, run.folder / "ensembles")
+        given = given.model_copy(update={"groups": {**given.groups, **(filed or {})}})
+        given, notes = given.of_trained(trained, skip_missing)
+        members = given.systems
+    name = _free_name(found if name is None else name, trained)
+    tables = {member: run.scores(member) for member in members}
+    stacked = stack(tables, partial=skip_missing)
+    if isinstance(way, Plan):
+        stacked, notes = weighable(stacked)
+        ensemble, objective = fit_ensemble(stacked, way, judge)
+        notes += [*(objective.notes if objective else ()), *(ensemble.found.notes if ensemble.found else ())]
+    else:
+        assert given is not None
+        given.check_keys(stacked.machines)
+        notes += changed_members(given, tables, found)
+        notes += [f"{system} has no scores for {', '.join(machines)}" for system, machines in stacked.missing().items()]
+        ensemble = given
+    calibration = "test" if Mark.TEST_CALIBRATED in run.marks() else "train"
+    ensemble = with_members(ensemble, {system: tables[system] for system in stacked.systems}, calibration)
+    fused = fused_table(stacked, combine(stacked, ensemble.weights_of, ensemble.combiner), name)
+    marks = [Mark.RESUBSTITUTION] * (isinstance(way, Plan) and way.resubstitution) + [Mark.TEST_RANKED] * (
+        ensemble.combiner == "rank"
+    )
+    if marks:
+        run.mark(*marks)
+    write_ensemble(ensemble, ensemble_path(run.folder, name))
+    fused.write(run.score_path(name))
+    return Joined(name, ensemble, stacked, list(dict.fromkeys(notes)), marks)
+
+
+def _chosen(systems: Sequence[str] | None, trained: Sequence[str]) -> list[str]:
+    chosen = list(dict.fromkeys(trained if systems is None else systems))
+    for system in chosen:
+        if system not in trained:
+            raise unknown_name("system", system, trained)
+    if not chosen:
+        raise AsdzooError("there is no system to fuse", "name some with --systems a,b, or run `asdzoo train-all`")
+    return chosen
+
+
+def _free_name(name: str, trained: Sequence[str]) -> str:
+    require_plain_name("an ensemble", name, "give it a plain one with --name, like my_ensemble")
+    if name in trained:
+        raise AsdzooError(f"{name} is a system of this run", "give the ensemble another name with --name")
+    return name
