@@ -26,7 +26,7 @@ class Joined:
     ensemble: Ensemble
     stacked: Stack  # the members that were joined
     notes: list[str]
-    marks: list[str]  # that the run was given
+    marks: Sequence[str]  # that the run was given
 
 
 def join(
