@@ -19,6 +19,22 @@ HOMES = {  # a library, and the only files that may import it
 }
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
+GROUND = "ground"
+FLOORS = [  # from the ground up; rooms of one floor know nothing of each other, files on the ground do
+    {GROUND},
+    {"data", "features", "layers", "checkpoints"},
+    {"networks", "scores"},
+    {"encoders", "pretrained", "calibration", "threshold"},
+    {"models"},
+    {"training", "detectors"},
+    {"systems"},
+    {"running"},
+    {"api"},
+    {"cli"},
+]
+ON_THE_GROUND = {"errors", "files", "console", "yaml_reading", "config", "registry", "progress", "metadata"}
+SUBMISSION = [{"checking"}, {"writing"}, {"report"}, {"demo"}, {"cli"}]
+
 
 def imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
@@ -26,7 +42,8 @@ def imports(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            yield node.module or ""
+            module = node.module or ""
+            yield from (f"{module}.{alias.name}" for alias in node.names) if module in ROOMS else (module,)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -34,6 +51,38 @@ def test_rooms_import_only_to_the_left(path: Path) -> None:
     allowed = ROOMS[path.relative_to(ROOT).parts[0]]
     entered = {name.split(".")[0] for name in imports(path)} & set(ROOMS)
     assert entered <= allowed
+
+
+def room_of(name: str) -> str:
+    """The room of a file or module below zoo/ or submission/, by the part of its name behind the first dot."""
+    return GROUND if name in ON_THE_GROUND else name
+
+
+@pytest.mark.parametrize(("house", "floors"), [("zoo", FLOORS), ("submission", SUBMISSION)])
+def test_nothing_points_to_a_higher_floor(house: str, floors: list[set[str]]) -> None:
+    height = {room: number for number, rooms in enumerate(floors) for room in rooms}
+    wrong = []
+    for path in FILES:
+        name = path.relative_to(ROOT)
+        if name.parts[0] != house or (len(name.parts) == 2 and path.stem == "__init__"):
+            continue
+        own = room_of(name.with_suffix("").parts[1])
+        assert own in height, f"{name} has no floor: write it into the list of tests/test_house_rules.py"
+        for module in imports(path):
+            there = module.split(".")
+            if there[0] != house or len(there) == 1:
+                continue
+            entered = room_of(there[1])
+            if entered != own and height.get(entered, len(floors)) >= height[own]:
+                wrong.append(f"{name} ({own}) imports {module}")
+    assert wrong == []
+
+
+def test_every_room_says_what_lives_in_it() -> None:
+    for path in FILES:
+        if path.name == "__init__.py":
+            said = ast.get_docstring(ast.parse(path.read_text()))
+            assert said, f"{path.relative_to(ROOT)} does not say what lives there"
 
 
 def test_a_library_with_a_home_is_imported_there_alone() -> None:
@@ -60,7 +109,10 @@ def test_only_command_lines_print() -> None:
     for path in FILES:
         calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
         prints = [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
-        assert not prints or path.name.startswith("cli"), f"{path.relative_to(ROOT)}:{prints} prints"
+        shows = path.name == "cli.py" or "cli" in path.parts
+        assert shows or not prints, f"{path.relative_to(ROOT)}:{prints} prints"
+        shows = shows or path.stem in {"display", "demo"}
+        assert shows or "zoo.console" not in imports(path), f"{path.relative_to(ROOT)} prints, which commands and displays do"
 
 
 def test_the_path_of_no_machine_stands_in_the_house() -> None:

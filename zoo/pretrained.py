@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from zoo.checkpoints import reading as weights
 from zoo.config import Frozen
 from zoo.errors import AsdzooError, listed
-from zoo.features.spectra import SpecAugment
+from zoo.features.augment import SpecAugment
 from zoo.layers.lora import Tuning, add_adapters, ranks
 from zoo.layers.losses import ArcFace, ArcFaceConfig
 from zoo.layers.pooling import PoolingName, pooling

@@ -14,7 +14,7 @@ import torch
 
 from zoo.data.clips import Clip
 from zoo.data.wavs import FULL_SCALE, read_wav
-from zoo.features.spectra import LogMel
+from zoo.features.log_mel import LogMel
 
 Pixels = npt.NDArray[np.uint8]
 _MELS, _SECONDS, _COLUMNS = 96, 0.064, 320

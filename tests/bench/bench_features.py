@@ -13,7 +13,7 @@ from collections.abc import Callable
 import kaldi_native_fbank
 import torch
 
-from zoo.features.spectra import KaldiFbank
+from zoo.features.fbank import KaldiFbank
 
 CLIPS, SECONDS, ROUNDS, MELS = 16, 10, 15, 80
 

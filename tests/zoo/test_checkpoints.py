@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo.checkpoints import known as checkpoints
 from zoo.checkpoints import reading as weights
-from zoo.cli_weights import weights_app
+from zoo.cli.weights import app as weights_app
 from zoo.errors import AsdzooError
 from zoo.models import beats, eat
 from zoo.pretrained import Encoder

@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from zoo.checkpoints.reading import Checkpoint
 from zoo.config import Frozen
-from zoo.features.spectra import KaldiFbank
+from zoo.features.fbank import KaldiFbank
 from zoo.layers.position_conv import PositionConv
 from zoo.networks import InputShape
 from zoo.pretrained import Branch, Encoder, PretrainedConfig, at_least

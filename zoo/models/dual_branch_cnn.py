@@ -31,7 +31,8 @@ from torch.nn import functional as F
 
 from zoo.config import Frozen
 from zoo.errors import AsdzooError
-from zoo.features.spectra import Spectrum, StftMagnitude
+from zoo.features.spectrum import Spectrum
+from zoo.features.stft import StftMagnitude
 from zoo.layers.attention import AxialAttention
 from zoo.layers.batch_norm import convolution_norm_maximum, norm_relu_convolution
 from zoo.layers.losses import ArcFace, ArcFaceConfig

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.config import Frozen
-from zoo.features.spectra import LogMel
+from zoo.features.log_mel import LogMel
 from zoo.networks import DensityNetwork, InputShape, Network, PreparedNetwork
 
 LIKELIHOOD = True

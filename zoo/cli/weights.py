@@ -9,10 +9,10 @@ import typer
 
 from zoo.console import out, table
 
-weights_app = typer.Typer(no_args_is_help=True, help="Checkpoints of pretrained encoders: list, fetch, check.")
+app = typer.Typer(no_args_is_help=True, help="Checkpoints of pretrained encoders: list, fetch, check.")
 
 
-@weights_app.command(name="list")
+@app.command(name="list")
 def list_checkpoints() -> None:
     """Show the known checkpoints and which of them are here."""
     from zoo.checkpoints import known as checkpoints
@@ -28,7 +28,7 @@ def list_checkpoints() -> None:
     out.print("next: asdzoo weights fetch NAME; a file of yours works as well, --set model.weights=FILE")
 
 
-@weights_app.command()
+@app.command()
 def fetch(name: Annotated[str, typer.Argument(help="A name of `asdzoo weights list`.")]) -> None:
     """Download a checkpoint into the Hugging Face cache and verify it; a download that was cut off goes on."""
     from zoo.checkpoints import known as checkpoints
@@ -38,15 +38,15 @@ def fetch(name: Annotated[str, typer.Argument(help="A name of `asdzoo weights li
     out.print(f"{path}: {path.stat().st_size} bytes, {checked}")
 
 
-@weights_app.command()
+@app.command()
 def check(file: Annotated[Path, typer.Argument(help="A checkpoint: BEATs, OpenBEATs or EAT, torch or safetensors.")]) -> None:
     """Say what a file holds and whether an encoder can be filled from it."""
-    from zoo.checkpoints import reading as weights
+    from zoo.checkpoints import reading
     from zoo.errors import AsdzooError
 
     if not file.is_file():
         raise AsdzooError(f"no file {file}", "asdzoo weights list")
-    report = weights.check(file)
+    report = reading.check(file)
     rows: list[list[object]] = [
         ["encoder", report.kind],
         ["layers, width", f"{report.layers}, {report.width}"],

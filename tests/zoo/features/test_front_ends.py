@@ -10,7 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.features.spectra import KaldiFbank, LogMel, SpecAugment, Spectrum, StftMagnitude
+from zoo.features.augment import SpecAugment
+from zoo.features.fbank import KaldiFbank
+from zoo.features.log_mel import LogMel
+from zoo.features.spectrum import Spectrum
+from zoo.features.stft import StftMagnitude
 
 RECORDINGS = Path(__file__).parents[3] / ".." / "shared" / "data" / "dcase2023_real" / "dev_data"
 RATE = 16000

@@ -1,0 +1,20 @@
+"""Commands of the room `zoo/`, a file for each command or group of commands; heavy imports sit inside the commands.
+
+    options.py     options that several commands share
+    said.py        what several commands say
+    recordings.py  asdzoo scan, synth
+    train.py       asdzoo train-all
+    score.py       asdzoo score
+    weights.py     asdzoo weights list, fetch, check
+
+A new command is a file with an `app`, and its name in the line below; the order is that of `asdzoo --help`.
+"""
+
+import typer
+
+from zoo.cli import recordings, score, train, weights
+
+app = typer.Typer()
+for commands in (recordings, train, score):
+    app.registered_commands += commands.app.registered_commands
+app.add_typer(weights.app, name="weights")

@@ -1,0 +1,66 @@
+"""`asdzoo scan` and `asdzoo synth`: what recordings there are, and recordings where there are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from zoo.cli.options import StrictOption, YearOption
+from zoo.console import err, out, table
+from zoo.errors import AsdzooError
+
+if TYPE_CHECKING:
+    from zoo.data.synth import Size
+
+app = typer.Typer()
+
+
+@app.command()
+def scan(
+    data: Annotated[Path, typer.Argument(help="Folder of the recordings, at any level of the official trees.")],
+    year: YearOption = None,
+    strict: StrictOption = False,
+) -> None:
+    """Show what recordings there are, and everything that is wrong with them."""
+    from zoo.data.clips import find_clips
+    from zoo.data.scan import scan as scan_clips
+    from zoo.running.display import Bars
+
+    clips = find_clips(data, year)
+    with Bars() as bars:
+        found = scan_clips(clips, progress=bars.counter("reading recordings"))
+    columns = ["machine", "section", "train", "source", "target", "test", "extra", "seconds", "Hz", "channels", "attributes"]
+    rows = [
+        [
+            *(row.machine, row.section, row.train, row.train_source, row.train_target, row.test, row.supplemental),
+            " - ".join(f"{seconds:g}" for seconds in sorted({round(seconds, 2) for seconds in row.seconds})),
+            *(", ".join(str(value) for value in values) for values in (row.rates, row.channels)),
+            row.attributes,
+        ]
+        for row in found.rows
+    ]
+    out.print(table(f"{data}, year {clips[0].year}", columns, rows))
+    for problem in found.problems:
+        err.print(f"{problem.severity}: {problem}", markup=False)
+    if strict and found.errors:
+        raise AsdzooError(
+            f"{len(found.errors)} recording(s) cannot be used, the first: {found.errors[0]}", "replace or remove them"
+        )
+
+
+@app.command()
+def synth(
+    out_folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write the recordings into.")],
+    size: Annotated[str, typer.Option("--size", help="tiny, small, or full: the real counts, 6 GB.")] = "small",
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    channels: Annotated[int, typer.Option("--channels", help="2: by a near and a far microphone, in the layout of 2026.")] = 1,
+) -> None:
+    """Write a synthetic challenge in the 2024 layout: machine sounds from their physics, no download."""
+    from zoo.data.synth import write_challenge
+    from zoo.running.display import Bars
+
+    with Bars() as bars:
+        folders = write_challenge(out_folder, cast("Size", size), seed, bars.counter("writing recordings"), channels=channels)
+    out.print(f"{len(folders)} machines in {out_folder}; next: asdzoo train-all --data {out_folder}")

@@ -1,0 +1,32 @@
+"""What front ends share: float32 whatever surrounds them, frames, power spectra."""
+
+from collections.abc import Callable
+from functools import wraps
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The method with its input in float32 and autocast off."""
+
+    @wraps(method)
+    def wrapped(self: nn.Module, waves: Tensor) -> Tensor:
+        with torch.autocast(waves.device.type, enabled=False):
+            return method(self, waves.float())
+
+    return wrapped
+
+
+def framed(waves: Tensor, window: Tensor, hop: int) -> Tensor:
+    """The windowed frames that fit (batch, frames, window), one of a clip that is shorter than the window."""
+    waves = F.pad(waves, (0, max(0, len(window) - waves.shape[1])))
+    return waves.unfold(1, len(window), hop) * window
+
+
+def power(signals: Tensor) -> Tensor:
+    """Power spectrum over the last dimension, n -> n / 2 + 1 bins; several times faster than `rfft(...).abs().square()`."""
+    spectra = torch.fft.rfft(signals.contiguous())  # before torch 2.7 MKL refuses signals that share their samples
+    power: Tensor = spectra.real.square().addcmul_(spectra.imag, spectra.imag)
+    return power
