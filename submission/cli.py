@@ -1,7 +1,6 @@
 """The console script `asdzoo`: the commands of all three rooms, and the one place where an error becomes an exit code."""
 
 import errno
-import json
 import sys
 import traceback
 from collections.abc import Sequence
@@ -9,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.text import Text
 
 import fusion.cli
 import submission.report.cli
 import zoo.cli
-from zoo.console import err, out, table, warn
+from zoo.console import err, out, print_json, replace_what_cannot_be_printed, table, visible, warn
 from zoo.data.years import OWN
 from zoo.errors import AsdzooError, unknown_name
 
@@ -142,7 +142,7 @@ def check(
         expected, year = expected_clips(data, year)
     findings = find_faults(package, year, expected)
     if as_json:
-        print(json.dumps(findings.as_json(), indent=2, ensure_ascii=False))
+        print_json(findings.as_json())
     else:
         _print_faults(findings)
         for note in findings.notes:
@@ -171,9 +171,9 @@ def _count(number: int, noun: str) -> str:
 def _print_faults(findings: "Findings") -> None:
     for fault in findings.faults:
         colour = "red" if fault.level == "error" else "yellow"
-        out.print(f"[{colour}]{fault.level}[/{colour}]", end=" ")
-        out.print(f"{fault.where + ': ' if fault.where else ''}{fault.message} [{fault.code}]", markup=False)
-        out.print(f"    {fault.hint}", markup=False)
+        said = f"{fault.where + ': ' if fault.where else ''}{fault.message} [{fault.code}]"
+        out.print(Text(fault.level, style=colour), said)
+        out.print(f"    {fault.hint}")
 
 
 def _print_thresholds(decided: Sequence["Decided"], percentile: float) -> None:
@@ -190,6 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 well, 1 faults found by `check`, 2 bad input, 130 interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    replace_what_cannot_be_printed()
     arguments = [argument for argument in arguments if argument != "--debug"] or ["--help"]
     try:
         result = app(arguments, standalone_mode=False)
@@ -224,7 +225,7 @@ _OS_HINTS = {
 def _complain(message: str, hint: str, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {visible(message)}", file=sys.stderr)
     if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+        print(f"hint: {visible(hint)}", file=sys.stderr)
     return 2

@@ -1,5 +1,6 @@
 """`asdzoo demo`: the whole job on a synthetic challenge, by the commands that a person would type."""
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,11 +38,12 @@ def demo(folder: Path, tiny: bool, run_command: Callable[[Sequence[str]], int]) 
     begun = time.monotonic()
 
     def type_in(arguments: Sequence[str]) -> None:
-        out.print(f"\n[bold]$ asdzoo {' '.join(arguments)}[/bold]", markup=True)
+        out.print()
+        out.print(f"$ asdzoo {shlex.join(arguments)}", style="bold")
         started = time.monotonic()
         if code := run_command(arguments):
             raise AsdzooError(f"`asdzoo {arguments[0]}` ended with {code}", "the lines above say why")
-        out.print(f"[dim]({time.monotonic() - started:.1f} s)[/dim]", markup=True)
+        out.print(f"({time.monotonic() - started:.1f} s)", style="dim")
 
     for arguments in (
         *([] if data.exists() else [["synth", str(data), "--size", size]]),
@@ -55,5 +57,6 @@ def demo(folder: Path, tiny: bool, run_command: Callable[[Sequence[str]], int]) 
         type_in(arguments)
     (package,) = (run / "submission").glob("*.zip")
     type_in(["check", str(package), "--data", str(data)])
-    out.print(f"\nAll in {time.monotonic() - begun:.0f} s: the recordings are in {data}, what was trained and scored in {run},")
+    out.print()
+    out.print(f"All in {time.monotonic() - begun:.0f} s: the recordings are in {data}, what was trained and scored in {run},")
     out.print(f"{run / 'report.html'} is for a browser, and {package} is what one would send in.")

@@ -43,7 +43,7 @@ def scan(
     ]
     out.print(table(f"{data}, year {clips[0].year}", columns, rows))
     for problem in found.problems:
-        err.print(f"{problem.severity}: {problem}", markup=False)
+        err.print(f"{problem.severity}: {problem}")
     if strict and found.errors:
         raise AsdzooError(
             f"{len(found.errors)} recording(s) cannot be used, the first: {found.errors[0]}", "replace or remove them"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from zoo.console import err, out, warn
+from zoo.console import err, out, visible, warn
 
 if TYPE_CHECKING:
     from zoo.running.pipeline import Watcher
@@ -29,10 +29,10 @@ class Bars:
 
     def __init__(self) -> None:
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[status]}"),
+            TextColumn("{task.fields[status]}", markup=False),
             TimeRemainingColumn(),
             console=err,
             transient=True,
@@ -52,7 +52,7 @@ class Bars:
 
         def update(done: int, total: int) -> None:
             if not bar:
-                bar.append(self._bars.add_task(description, total=total, status=""))
+                bar.append(self._bars.add_task(visible(description), total=total, status=""))
             self._bars.update(bar[0], completed=done)
             if done == total:
                 self._bars.remove_task(bar.pop())
@@ -81,7 +81,7 @@ class Display(Bars):
         if trained:
             out.print(f"{name}: trained already")
             return Hooks(note=self.note)
-        bar = self._bars.add_task(f"training {name}", total=max(task.system.config.training.steps, 1), status="")
+        bar = self._bars.add_task(visible(f"training {name}"), total=max(task.system.config.training.steps, 1), status="")
         begun = logged = time.monotonic()
 
         def progress(now: TrainingProgress) -> None:
