@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from submission.checking.faults import Fault, error, warning
 from submission.checking.rules import RULES, Part, Rules
-from zoo.data.years import OWN, years_of
+from zoo.data.years import OWN, SYNTHETIC_YEARS, years_of
 
 _LENIENT = re.compile(
     r"(?P<kind>anomaly_score|decision_result)_(?P<baseline>DCASE20\d\dT2)?(?P<machine>.+?)_(?P<word>section|id)_?(?P<section>\d{1,2})"
@@ -50,7 +50,8 @@ def part_of(path: str, rules: Rules) -> tuple[Part | None, list[Fault]]:
 def guess_year(names: Iterable[str]) -> str:
     """The year whose evaluation set most of these CSV names are of, the latest of equals.
 
-    Without any, the only year that has all the machines (those of `asdzoo synth` are of 2024); else `own`.
+    Without any, the only year that has all the machines; else `own`. Those of `asdzoo synth` are called alike in its years, and
+    packages of those years look alike: the first one.
     """
     matches = [match for match in map(_LENIENT.fullmatch, (name.rpartition("/")[2] for name in names)) if match]
     votes: dict[str, int] = {}
@@ -63,4 +64,6 @@ def guess_year(names: Iterable[str]) -> str:
     if votes[best]:
         return best
     possible = set(RULES).intersection(*(years_of(match["machine"]) for match in matches))
+    if possible == set(SYNTHETIC_YEARS):
+        return SYNTHETIC_YEARS[0]
     return possible.pop() if len(possible) == 1 else OWN
