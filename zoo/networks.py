@@ -2,7 +2,9 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from itertools import chain
 
+import torch
 from torch import Tensor, nn
 
 
@@ -14,34 +16,56 @@ class InputShape:
     samples: int | None  # every clip is cropped or repeated to this many; None: clips keep their length
 
 
-class Network(nn.Module, ABC):
-    """An embedder that can be trained.
-
-    `forward` turns waves into embeddings and `losses` gives what training minimises. Both take
+class Embedder(nn.Module, ABC):
+    """Waves in, embeddings out; it may have no parameters, and needs no training.
 
     waves    float32 (batch, samples) in [-1, 1] at the rate of `InputShape`, zero beyond a clip's end
     lengths  int64 (batch,), valid samples of each clip; None: all of them
 
-    Augmentation happens inside, in training mode only.
+    An embedding has parts, which detectors may compare one by one: the frequency bands of a patch transformer, say.
     """
 
-    dim: int  # of the embedding
+    dim: int  # of each part
+    parts: int = 1
     untrained: bool = False  # a pretrained encoder that got random weights; its numbers say nothing about the method
 
     @abstractmethod
     def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Embeddings, float32 (batch, dim)."""
+        """Embeddings, float32 (batch, parts, dim), or (batch, dim) when there is one part."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next((tensor.device for tensor in chain(self.parameters(), self.buffers())), torch.device("cpu"))
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """What a run has to keep, to have the same network again; nothing, where nothing is trained."""
+        return {}
+
+    def load_trained_state(self, state: dict[str, Tensor]) -> None:
+        """Put `trained_state` back. Raises: AsdzooError when it belongs to another base."""
+
+
+def with_parts(embeddings: Tensor) -> Tensor:
+    """What `forward` gave, as (batch, parts, dim)."""
+    return embeddings[:, None] if embeddings.ndim == 2 else embeddings
+
+
+class Network(Embedder):
+    """An embedder that is trained: `losses` gives what training minimises.
+
+    Augmentation happens inside, in training mode only.
+    """
 
     @abstractmethod
     def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
         """Scalar batch means by name; training back-propagates their sum. `labels` is int64 (batch,), the class index."""
 
     def trained_state(self) -> dict[str, Tensor]:
-        """What training changes and a run has to keep; a network with a frozen base leaves the base out."""
+        """What training changes; a network with a frozen base leaves the base out."""
         return self.state_dict()
 
     def load_trained_state(self, state: dict[str, Tensor]) -> None:
-        """Put `trained_state` back. Raises: AsdzooError when it belongs to another base."""
         self.load_state_dict(state)
 
 

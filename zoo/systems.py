@@ -5,7 +5,7 @@ The file name is the system's name. Keys are those of `SystemConfig`; `model` an
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from zoo.data.store import WaveformStore
 from zoo.detectors import Detector, FloatArray
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import require_plain_name
-from zoo.networks import DensityNetwork, InputShape, Network
+from zoo.networks import DensityNetwork, Embedder, InputShape, with_parts
 from zoo.training.loop import TrainingConfig
 from zoo.training.sampling import Indices
 
@@ -47,7 +47,7 @@ class SystemConfig(Frozen):
         "attributes"  # what a label is: (machine, section, attributes) or (machine, section)
     )
     model: dict[str, Any]  # name, and the Config of zoo/models/<name>.py
-    training: TrainingConfig
+    training: TrainingConfig | None = None  # None: of a network that needs none, which is used as it is
     detector: dict[str, Any]  # name, and the Config of zoo/detectors/<name>.py
 
 
@@ -59,6 +59,7 @@ class System:
     config: SystemConfig
     network_config: Frozen
     detector_config: Frozen
+    unused: tuple[str, ...] = ()  # settings of `--set` that do not concern it
 
     @property
     def shape(self) -> InputShape:
@@ -79,10 +80,10 @@ class System:
         machine = f"{clip.year}/{clip.machine}/{clip.section}"
         return machine if self.config.classes == "machine" else f"{machine}/{clip.attributes or ''}"
 
-    def build_network(self, classes: int, seed: int) -> Network:
-        """The network with fresh weights drawn by `seed`."""
+    def build_network(self, classes: int, seed: int) -> Embedder:
+        """The network with fresh weights drawn by `seed`; a `Network` where there is something to train."""
         torch.manual_seed(seed)
-        network: Network = registry.module("model", self.config.model["name"]).build(self.network_config, self.shape, classes)
+        network: Embedder = registry.module("model", self.config.model["name"]).build(self.network_config, self.shape, classes)
         return network
 
     @property
@@ -90,7 +91,7 @@ class System:
         """Whether the detector is the network's own density."""
         return bool(self.config.detector["name"] == "density")
 
-    def build_detector(self, network: Network | None, classes: Sequence[str]) -> Detector:
+    def build_detector(self, network: Embedder | None, classes: Sequence[str]) -> Detector:
         """A detector for one machine and section; only `density` looks at the network and its classes."""
         module = registry.module("detector", self.config.detector["name"])
         if not self.needs_network_to_score:
@@ -101,7 +102,7 @@ class System:
 
         @torch.no_grad()
         def likelihood(embeddings: FloatArray, clip: Clip) -> FloatArray:
-            device = next(network.parameters()).device
+            device = network.device
             label = classes.index(self.class_of(clip))
             points = torch.as_tensor(np.asarray(embeddings, np.float32), device=device)
             labels = torch.full((len(points),), label, dtype=torch.int64, device=device)
@@ -120,10 +121,10 @@ class System:
         return store.batch(indices, channel=self.config.input.channel, samples=samples, starts=starts)
 
     @torch.inference_mode()
-    def embed(self, network: Network, store: WaveformStore, indices: Indices, batch: int = 32) -> FloatArray:
-        """Embeddings (n, dim), float32, of clips of the store, in order."""
+    def embed(self, network: Embedder, store: WaveformStore, indices: Indices, batch: int = 32) -> FloatArray:
+        """Embeddings (n, parts, dim), float32, of clips of the store, in order."""
         network.eval()
-        device = next(network.parameters()).device
+        device = network.device
         rows: list[FloatArray] = []
         for start in range(0, len(indices), batch):
             part = indices[start : start + batch]
@@ -131,10 +132,10 @@ class System:
             flat = np.array([index for index, view in zip(part, views, strict=True) for _ in view])
             starts = np.array([offset for view in views for offset in view])
             waves, lengths = store.batch(flat, channel=self.config.input.channel, samples=self.shape.samples, starts=starts)
-            embedded = network(waves.to(device), lengths.to(device)).float().cpu().numpy()
+            embedded = with_parts(network(waves.to(device), lengths.to(device))).float().cpu().numpy()
             ends = np.cumsum([len(view) for view in views])
             rows.extend(piece.mean(axis=0) for piece in np.split(embedded, ends[:-1]))
-        return np.stack(rows).astype(np.float32) if rows else np.empty((0, network.dim), np.float32)
+        return np.stack(rows).astype(np.float32) if rows else np.empty((0, network.parts, network.dim), np.float32)
 
     def _views(self, store: WaveformStore, index: int) -> list[int]:
         """Where the windows of one clip start: side by side, the last one flush with the end."""
@@ -159,7 +160,13 @@ def load_system(name: str, settings: Iterable[str] = ()) -> System:
     if path is None:
         raise unknown_name("system", name, paths)
     require_plain_name("a system", path.stem, f"rename the file {path}; its name is the system's")
-    return system_of(path.stem, override(load_inherited(path), settings), str(path))
+    values, settings = load_inherited(path), list(settings)
+    of_training = [setting for setting in settings if setting.split("=")[0].split(".")[0] == "training"]
+    if values.get("training") is None and of_training:
+        # `--set` is for all systems of a command, also for those that have nothing to train
+        system = system_of(path.stem, override(values, [one for one in settings if one not in of_training]), str(path))
+        return replace(system, unused=tuple(of_training))
+    return system_of(path.stem, override(values, settings), str(path))
 
 
 def system_of(name: str, values: dict[str, Any], origin: str) -> System:
@@ -174,6 +181,11 @@ def system_of(name: str, values: dict[str, Any], origin: str) -> System:
         )
     network_config = parse(network.Config, _without_name(config.model), f"{origin}: model")
     detector_config = parse(detector.Config, _without_name(config.detector), f"{origin}: detector")
+    needs_training = not hasattr(network, "needs_training") or network.needs_training(network_config)
+    if needs_training and config.training is None:
+        raise AsdzooError(f"{origin}: training is missing", "add `training:` to it")
+    if config.training is not None and not needs_training:
+        raise AsdzooError(f"{origin}: {config.model['name']} has nothing to train", "leave out the block `training:`")
     return System(name, config, network_config, detector_config)
 
 

@@ -66,8 +66,11 @@ def maps(facts: Facts, progress: Callable[[int, int], None]) -> dict[Place, tupl
 
 
 def tsne(values: np.ndarray) -> Floats:
-    """Embeddings (n, dim) in the plane, (n, 2): t-SNE of their first 30 principal components, the same for the same input."""
-    values = np.asarray(values, dtype=np.float64)
+    """Embeddings (n, parts, dim) in the plane, (n, 2): t-SNE of the first 30 principal components of their joined parts.
+
+    The same for the same input.
+    """
+    values = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
     if np.ptp(values, axis=0).max() == 0:
         return np.zeros((len(values), 2))
     values = PCA(min(30, *values.shape), random_state=0, svd_solver="full").fit_transform(values)

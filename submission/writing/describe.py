@@ -24,6 +24,7 @@ class _Words:
 
 
 _MODELS = {
+    "log_mel": _Words(("log-mel energies",)),
     "nf_cdee": _Words(("log-mel energies",), (), ("normalizing flow",)),
     "dual_branch_cnn": _Words(("spectrogram", "spectrum"), (), ("CNN",)),
     "beats": _Words(("log-mel energies",), ("BEATs",), ("transformer",), ("AudioSet",)),

@@ -65,6 +65,18 @@ class DetectorContract:
             assert scores.dtype == np.float64
             assert np.isfinite(scores).all()
 
+    def test_one_part_is_a_vector(self) -> None:
+        embeddings, clips = normal(30, 5)
+        one, two = self.build().fit(embeddings, clips), self.build().fit(embeddings[:, None], clips)
+        assert np.array_equal(one.score(embeddings), two.score(embeddings[:, None]))
+        assert np.array_equal(one.score_training(), two.score_training())
+
+    def test_several_parts(self) -> None:
+        embeddings, clips = normal(30, 5)
+        detector = self.build().fit(embeddings.reshape(35, 2, 3), clips)
+        far = -embeddings.reshape(35, 2, 3) * 2
+        assert detector.score(far).min() > detector.score_training().max()
+
     def test_no_test_clips_no_scores(self) -> None:
         embeddings, clips = normal(30, 5)
         assert self.build().fit(embeddings, clips).score(embeddings[:0]).shape == (0,)
@@ -166,8 +178,12 @@ class DetectorContract:
             self.build().fit(embeddings[:0], [])
         with pytest.raises(AsdzooError, match=r"shape \(35, 5\)"):
             self.build().fit(embeddings, clips).score(embeddings[:, :5])
-        with pytest.raises(AsdzooError, match=r"shape \(35, 2, 3\)"):
-            self.build().fit(embeddings.reshape(35, 2, 3), clips)
+        with pytest.raises(AsdzooError, match=r"shape \(35, 1, 6\), not \(clips, 2, 3\)"):
+            self.build().fit(embeddings.reshape(35, 2, 3), clips).score(embeddings[:, None])
+        with pytest.raises(AsdzooError, match=r"shape \(35, 1, 2, 3\)"):
+            self.build().fit(embeddings.reshape(35, 1, 2, 3), clips)
+        with pytest.raises(AsdzooError, match=r"shape \(35, 6, 0\)"):
+            self.build().fit(embeddings[:, :, None][:, :, :0], clips)
 
     def test_before_fit(self) -> None:
         with pytest.raises(AsdzooError, match="has not been fitted"):

@@ -25,16 +25,18 @@ class Detector(Protocol):
     notes: list[str]  # what `fit` had to do without, one sentence each, for the person who runs it
 
     def fit(self, embeddings: FloatArray, clips: Sequence[Clip]) -> Self:
-        """Learn what is normal. `embeddings` is (n, dim), row i belongs to `clips[i]` (domain None counts as source).
+        """Learn what is normal. `embeddings` is (n, parts, dim), row i belongs to `clips[i]` (domain None counts as source).
+
+        (n, dim) is taken as one part, here and in `score`.
 
         Raises: AsdzooError when there is nothing to learn from or an embedding is not finite.
         """
         ...
 
     def score(self, embeddings: FloatArray) -> FloatArray:
-        """Anomaly scores (n,), float64, of embeddings (n, dim); larger = more anomalous.
+        """Anomaly scores (n,), float64, of embeddings (n, parts, dim); larger = more anomalous.
 
-        Raises: AsdzooError before `fit`, for another dim than that of `fit`, or when an embedding is not finite.
+        Raises: AsdzooError before `fit`, for another shape than that of `fit`, or when an embedding is not finite.
         """
         ...
 

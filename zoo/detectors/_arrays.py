@@ -13,12 +13,18 @@ from zoo.errors import AsdzooError
 T = TypeVar("T")
 
 
-def checked(embeddings: FloatArray, dim: int | None = None) -> FloatArray:
-    """`embeddings` as float64 (n, dim). Raises: AsdzooError when they are not finite or of another shape."""
+def checked(embeddings: FloatArray, shape: tuple[int, ...] | None = None) -> FloatArray:
+    """`embeddings` as float64 (n, parts, dim); (n, dim) is one part. `shape` is the (parts, dim) that they must have.
+
+    Raises: AsdzooError when they are not finite or of another shape.
+    """
     array = np.asarray(embeddings, dtype=np.float64)
-    if array.ndim != 2 or array.shape[1] == 0 or dim not in (None, array.shape[1]):
-        raise AsdzooError(f"embeddings have shape {array.shape}, not (clips, {dim or 'dim'})")
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    whole = array[:, None] if array.ndim == 2 else array
+    if whole.ndim != 3 or 0 in whole.shape[1:] or shape not in (None, whole.shape[1:]):
+        wanted = "(clips, parts, dim)" if shape is None else f"(clips, {', '.join(map(str, shape))})"
+        raise AsdzooError(f"embeddings have shape {array.shape}, not {wanted}")
+    array = whole
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2)))
     if len(bad):
         raise AsdzooError(
             f"{len(bad)} of {len(array)} embeddings are not finite, the first is number {bad[0]}",
@@ -34,6 +40,11 @@ def checked_training(embeddings: FloatArray, clips: Sequence[Clip]) -> FloatArra
     if len(embeddings) != len(clips):
         raise AsdzooError(f"{len(embeddings)} embeddings for {len(clips)} training clips")
     return checked(embeddings)
+
+
+def joined(embeddings: FloatArray) -> FloatArray:
+    """Embeddings (n, parts, dim) with the parts end to end, (n, parts x dim): for detectors that take a clip as one point."""
+    return embeddings.reshape(len(embeddings), embeddings.shape[1] * embeddings.shape[2])
 
 
 def fitted(value: T | None) -> T:

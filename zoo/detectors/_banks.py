@@ -24,11 +24,10 @@ class Bank:
     points: FloatArray
     parents: NDArray[np.intp]
 
-    def made_from(self, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which points (m,) go when the training clips marked in `rows` (n,) are left out."""
-        first, second = self.parents.T
-        gone: NDArray[np.bool_] = rows[first] | rows[second]
-        return gone
+    def without(self, row: int) -> "Bank":
+        """What is left when a training clip and what was made from it is left out."""
+        left = (self.parents != row).all(axis=1)
+        return Bank(self.points[left], self.parents[left])
 
 
 def domain_banks(

@@ -8,7 +8,7 @@ import numpy as np
 from zoo.config import Frozen
 from zoo.data.clips import Clip
 from zoo.detectors import Detector, FloatArray
-from zoo.detectors._arrays import checked, checked_training, fitted
+from zoo.detectors._arrays import checked, checked_training, fitted, joined
 from zoo.errors import AsdzooError
 
 Likelihood = Callable[[FloatArray, Clip], FloatArray]  # embeddings (n, dim), a clip of their machine -> (n,), in nats
@@ -40,7 +40,7 @@ class Density:
 
     def score(self, embeddings: FloatArray) -> FloatArray:
         clip = fitted(self._clip)
-        scores = self.likelihood(checked(embeddings, fitted(self._training).shape[1]), clip)
+        scores = self.likelihood(joined(checked(embeddings, fitted(self._training).shape[1:])), clip)
         scores = np.asarray(scores, dtype=np.float64)
         if not np.isfinite(scores).all():
             raise AsdzooError(

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from zoo.config import Frozen
 from zoo.data.clips import Clip
 from zoo.detectors import Detector, FloatArray
-from zoo.detectors._arrays import canonical_order, checked, checked_training, directions, fitted
+from zoo.detectors._arrays import canonical_order, checked, checked_training, directions, fitted, joined
 from zoo.detectors._banks import domain_banks
 from zoo.detectors._smote import SmoteConfig
 
@@ -41,11 +41,13 @@ class Mixture:
         self._points: FloatArray = np.empty((0, 0))
         self._parents: NDArray[np.intp] = np.empty((0, 2), dtype=np.intp)
         self._order: NDArray[np.intp] = np.empty(0, dtype=np.intp)
+        self._shape: tuple[int, ...] | None = None  # (parts, dim)
         self._training: FloatArray | None = None
         self._mixture: Any = None
 
     def fit(self, embeddings: FloatArray, clips: Sequence[Clip]) -> Self:
         training = checked_training(embeddings, clips)
+        self._shape, training = training.shape[1:], joined(training)
         banks, self.notes = domain_banks(training, clips, self.config.smote, self.config.seed)
         self._points = directions(np.concatenate([bank.points for bank in banks]))
         self._parents = np.concatenate([bank.parents for bank in banks])
@@ -58,8 +60,7 @@ class Mixture:
         return self
 
     def score(self, embeddings: FloatArray) -> FloatArray:
-        training = fitted(self._training)
-        return self._scores(self._mixture, directions(checked(embeddings, training.shape[1] - 1)))
+        return self._scores(self._mixture, directions(joined(checked(embeddings, fitted(self._shape)))))
 
     def score_training(self) -> FloatArray:
         training = fitted(self._training)

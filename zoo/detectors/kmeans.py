@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from zoo.config import Frozen
 from zoo.data.clips import Clip
 from zoo.detectors import Detector, FloatArray
-from zoo.detectors._arrays import canonical_order, checked, checked_training, directions, fitted
+from zoo.detectors._arrays import canonical_order, checked, checked_training, directions, fitted, joined
 from zoo.detectors._banks import Bank, domain_banks, nearest_squares
 from zoo.detectors._smote import SmoteConfig
 
@@ -38,6 +38,7 @@ class KMeansAndTarget:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.notes: list[str] = []
+        self._shape: tuple[int, ...] | None = None  # (parts, dim)
         self._training: FloatArray | None = None
         self._source: NDArray[np.intp] = np.empty(0, dtype=np.intp)
         self._centers: Bank | None = None
@@ -45,6 +46,7 @@ class KMeansAndTarget:
 
     def fit(self, embeddings: FloatArray, clips: Sequence[Clip]) -> Self:
         training = checked_training(embeddings, clips)
+        self._shape, training = training.shape[1:], joined(training)
         banks, self.notes = domain_banks(training, clips, self.config.smote, self.config.seed)
         is_target = np.array([clip.domain == "target" for clip in clips])
         self._training = directions(training)
@@ -54,8 +56,7 @@ class KMeansAndTarget:
         return self
 
     def score(self, embeddings: FloatArray) -> FloatArray:
-        training = fitted(self._training)
-        queries = directions(checked(embeddings, training.shape[1] - 1))
+        queries = directions(joined(checked(embeddings, fitted(self._shape))))
         return np.minimum(_distances(queries, self._centers), _distances(queries, self._target))
 
     def score_training(self) -> FloatArray:

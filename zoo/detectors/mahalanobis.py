@@ -18,7 +18,7 @@ from pydantic import Field
 from zoo.config import Frozen
 from zoo.data.clips import Clip
 from zoo.detectors import Detector, FloatArray
-from zoo.detectors._arrays import canonical_order, checked, checked_training, fitted
+from zoo.detectors._arrays import canonical_order, checked, checked_training, fitted, joined
 from zoo.detectors._banks import Bank, domain_banks
 from zoo.detectors._smote import SmoteConfig
 
@@ -118,10 +118,12 @@ class Mahalanobis:
         self.config = config
         self.notes: list[str] = []
         self._domains: list[Domain] | None = None
+        self._shape: tuple[int, ...] | None = None  # (parts, dim)
         self._training: FloatArray | None = None
 
     def fit(self, embeddings: FloatArray, clips: Sequence[Clip]) -> Self:
-        self._training = checked_training(embeddings, clips)
+        training = checked_training(embeddings, clips)
+        self._shape, self._training = training.shape[1:], joined(training)
         banks, self.notes = domain_banks(self._training, clips, self.config.smote, self.config.seed)
         self._domains = [Domain(bank, self.config.shrinkage) for bank in banks]
         if len(clips) > 1 and any(domain.whole.flat for domain in self._domains):
@@ -130,7 +132,7 @@ class Mahalanobis:
 
     def score(self, embeddings: FloatArray) -> FloatArray:
         domains = fitted(self._domains)
-        queries = checked(embeddings, fitted(self._training).shape[1])
+        queries = joined(checked(embeddings, fitted(self._shape)))
         return _distances(queries, [domain.whole for domain in domains])
 
     def score_training(self) -> FloatArray:

@@ -3,6 +3,8 @@
 Each module `zoo/models/<name>.py` defines
 
 - `Config(Frozen)`: its hyper-parameters,
-- `build(config, shape, classes) -> Network`: the network, freshly initialised from torch's global generator,
+- `build(config, shape, classes) -> Embedder`: the network, freshly initialised from torch's global generator; a `Network` where
+  there is something to train,
+- `needs_training(config) -> bool`, when it may be that nothing is trained; without it every network of the module is,
 - `LIKELIHOOD = True` when that network is a `DensityNetwork`, so that the density detector can use it.
 """

@@ -78,10 +78,15 @@ class Display(Bars):
         from zoo.training.loop import Hooks
 
         name = f"{task.system.name} ({task.group})"
+        training = task.system.config.training
+        if training is None:
+            unused = [f"{setting} does not concern it" for setting in task.system.unused]
+            out.print(f"{name}: {', '.join(['nothing to train', *unused])}")
+            return Hooks(note=self.note)
         if trained:
             out.print(f"{name}: trained already")
             return Hooks(note=self.note)
-        bar = self._bars.add_task(visible(f"training {name}"), total=max(task.system.config.training.steps, 1), status="")
+        bar = self._bars.add_task(visible(f"training {name}"), total=max(training.steps, 1), status="")
         begun = logged = time.monotonic()
 
         def progress(now: TrainingProgress) -> None:

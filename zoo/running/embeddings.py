@@ -1,6 +1,7 @@
 """Embeddings on disk: every clip is embedded once, and detectors are run again without the network.
 
-One safetensors file per task and machine: `embeddings` float32 (n, dim), and in its metadata who row i belongs to.
+One safetensors file per task and machine: `embeddings` float32 (n, parts, dim), and in its metadata who row i belongs to.
+Version 0.1 wrote (n, dim), which is read as one part.
 """
 
 import json
@@ -22,7 +23,7 @@ Stamp = list[str | int]
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Rows of `values` (n, dim), float32, belong to `clips`; `stamps` tell whether a recording has changed since."""
+    """Rows of `values` (n, parts, dim), float32, belong to `clips`; `stamps` tell whether a recording has changed since."""
 
     clips: tuple[Clip, ...]
     stamps: tuple[Stamp, ...]
@@ -65,4 +66,4 @@ class Embeddings:
             clips = tuple(Clip(**{**row, "path": Path(row["path"])}) for row in rows)
         except (SafetensorError, KeyError, TypeError, ValueError) as problem:
             raise AsdzooError(f"{path} is damaged: {problem}", "delete it and run `asdzoo train-all` again") from problem
-        return cls(clips, stamps, values)
+        return cls(clips, stamps, values[:, None] if values.ndim == 2 else values)

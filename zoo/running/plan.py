@@ -41,9 +41,9 @@ class Task:
 
     @property
     def clips_to_see(self) -> int:
-        """How many clips training will look at, at most."""
+        """How many clips training will look at, at most; none when there is nothing to train."""
         training = self.system.config.training
-        return training.steps * training.batch * training.accumulation
+        return 0 if training is None else training.steps * training.batch * training.accumulation
 
 
 def stamp(clip: Clip) -> list[str | int]:

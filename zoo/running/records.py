@@ -82,6 +82,7 @@ class TaskInfo(Record):
     cost: Cost
     config: dict[str, Any] = {}
     clips: int = 0  # to train on
+    trains: bool = True  # False: a network that is used as it is, for which no weights may be kept
     untrained: bool = False
     versions: Versions = {}  # what trained it; empty in runs of 0.1
 

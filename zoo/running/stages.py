@@ -4,7 +4,7 @@ systems/SYSTEM/GROUP-FINGERPRINT/
   task.json             what went in: config, machines, classes, seed; what it costs: parameters, multiplications
   checkpoint.pt         only while training
   training.csv          a row per validation
-  model.safetensors     the trained weights; written last, so that it stands for "trained"
+  model.safetensors     the trained weights; written last, so that it stands for "trained" where there is something to train
   embeddings/MACHINE.safetensors
 """
 
@@ -24,7 +24,7 @@ from torch import Tensor
 from zoo.data.store import WaveformStore
 from zoo.errors import AsdzooError
 from zoo.files import whole_file, write_text
-from zoo.networks import Network, PreparedNetwork
+from zoo.networks import Embedder, Network, PreparedNetwork
 from zoo.running.embeddings import Embeddings
 from zoo.running.plan import Task, stamp
 from zoo.running.records import TaskInfo, changed_versions, joined_versions, read_record, versions_now
@@ -56,7 +56,13 @@ class TaskFolder:
 
     @property
     def trained(self) -> bool:
-        return self.weights.exists()
+        """Whether the network is as it is going to be; one without training is so as soon as a whole `task.json` says so."""
+        if self.weights.exists():
+            return True
+        try:
+            return not self.info().trains
+        except AsdzooError:  # missing, or damaged and written anew by `train`
+            return False
 
     def info(self) -> TaskInfo:
         """Raises: AsdzooError when the task was never begun, or its `task.json` is damaged."""
@@ -69,6 +75,8 @@ class TaskFolder:
 def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Accelerator, hooks: Hooks) -> Cost:
     """Train the task's network unless it is trained already; go on from its last checkpoint if there is one.
 
+    A network that needs no training is used as it is: there is no checkpoint, and weights only if it has something to keep.
+
     Raises: AsdzooError from training, or when a clip of the task is not in the store.
     """
     before = _known(folder, hooks)
@@ -76,7 +84,10 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
         return before.cost
     network = task.system.build_network(len(task.classes), task.seed)
     cost = cost_of(network, task.system.shape)
-    goes_on = before is not None and folder.checkpoint.exists()
+    done, goes_on = folder.trained, before is not None and folder.checkpoint.exists()
+    training = task.system.config.training
+    if training is None:
+        _keep(network, folder)
     record = TaskInfo(
         system=task.system.name,
         config=task.system.resolved(),
@@ -85,13 +96,16 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
         seed=task.seed,
         classes=tuple(task.classes),
         clips=len(task.clips),
+        trains=training is not None,
         untrained=network.untrained,
         cost=cost,
-        versions=joined_versions([before.versions if before and goes_on else {}, {} if folder.trained else versions_now()]),
+        versions=joined_versions([before.versions if before and goes_on else {}, {} if done else versions_now()]),
     )
     record.write(folder.record)
-    if folder.trained:
+    if done or training is None:
         return cost
+    if not isinstance(network, Network):
+        raise TypeError(f"{task.system.name}: {type(network).__name__} is no Network, it has nothing to train")
     if before and goes_on and (changed := changed_versions(before.versions, versions_now())):
         hooks.note(f"the training of {task.system.name} ({task.group}) was begun by another version and goes on: {changed}")
     positions = {clip.path: index for index, clip in enumerate(store.clips)}
@@ -119,12 +133,17 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
                 torch.save(state, aside)
 
         hooks = replace(hooks, validated=validated, save=save)
-        trainer = Trainer(network, data, task.system.config.training, task.seed, accelerator, hooks)
+        trainer = Trainer(network, data, training, task.seed, accelerator, hooks)
         trainer.run(_checkpoint(folder))
-    with whole_file(folder.weights) as aside:
-        save_file({name: value.detach().cpu().contiguous() for name, value in network.trained_state().items()}, aside)
+    _keep(network, folder)
     folder.checkpoint.unlink(missing_ok=True)
     return cost
+
+
+def _keep(network: Embedder, folder: TaskFolder) -> None:
+    if state := network.trained_state():
+        with whole_file(folder.weights) as aside:
+            save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, aside)
 
 
 def _known(folder: TaskFolder, hooks: Hooks) -> TaskInfo | None:
@@ -141,7 +160,7 @@ def _known(folder: TaskFolder, hooks: Hooks) -> TaskInfo | None:
 def _prepared(network: PreparedNetwork, fetch: Fetch, count: int, batch: int = 32) -> Fetch:
     """`fetch` for a network whose front end is run once for each of the `count` clips, here."""
     network.eval()
-    device = next(network.parameters()).device
+    device = network.device
     parts = []
     for start in range(0, count, batch):
         waves, lengths = fetch(np.arange(start, min(start + batch, count)), None)
@@ -166,11 +185,17 @@ def _as_csv(history: Sequence[dict[str, float]]) -> str:
     return text.getvalue()
 
 
-def load_network(system: System, folder: TaskFolder, accelerator: Accelerator) -> Network:
-    """The trained network of a task, on the accelerator's device, in evaluation mode."""
+def load_network(system: System, folder: TaskFolder, accelerator: Accelerator) -> Embedder:
+    """The trained network of a task, on the accelerator's device, in evaluation mode.
+
+    Raises: AsdzooError when it was not trained to the end, or its weights do not fit.
+    """
     info = folder.info()
+    if not folder.trained:
+        raise AsdzooError(f"{system.name} is not trained: there is no {folder.weights}", "run `asdzoo train-all` again")
     network = system.build_network(len(info.classes), info.seed)
-    network.load_trained_state(load_file(folder.weights))
+    if folder.weights.exists():
+        network.load_trained_state(load_file(folder.weights))
     return network.to(accelerator.device).eval()
 
 
@@ -186,11 +211,11 @@ def embed(
 
     `keep_absent` keeps rows of clips that the store does not hold (the training recordings, when only test clips are at hand).
     """
-    network: Network | None = None
+    network: Embedder | None = None
     machines = folder.info().machines
     for done, machine in enumerate(machines):
         path = folder.embeddings(machine)
-        old = Embeddings.read(path) if path.exists() else Embeddings((), (), np.empty((0, 0), np.float32))
+        old = Embeddings.read(path) if path.exists() else Embeddings((), (), np.empty((0, 1, 0), np.float32))
         indices = [i for i, clip in enumerate(store.clips) if clip.machine == machine and clip.split in ("train", "test")]
         stamps = [stamp(store.clips[i]) for i in indices]
         known = {tuple(entry): row for row, entry in enumerate(old.stamps)}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zoo.networks import InputShape, Network
+    from zoo.networks import Embedder, InputShape
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Cost:
     macs: int  # one forward pass of one clip, waveform to embedding
 
 
-def cost_of(network: Network, shape: InputShape, seconds: float = 10.0) -> Cost:
+def cost_of(network: Embedder, shape: InputShape, seconds: float = 10.0) -> Cost:
     """Parameters, and operations for a clip of `seconds` (of the network's own length, if it has one)."""
     import torch  # here, so that a cost on disk is read without it
     from torch.utils.flop_counter import FlopCounterMode
@@ -30,9 +30,8 @@ def cost_of(network: Network, shape: InputShape, seconds: float = 10.0) -> Cost:
     samples = shape.samples or round(seconds * shape.sample_rate)
     training = network.training
     network.eval()
-    device = next(network.parameters()).device
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, samples, device=device))
+        network(torch.zeros(1, samples, device=network.device))
     network.train(training)
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in network.parameters()]
     trainable = sum(size for size, requires_grad in sizes if requires_grad)

@@ -39,6 +39,11 @@ class TestKnnEuclideanSmote(DetectorContract):
     options: ClassVar[dict[str, object]] = {"k": 2, "metric": "euclidean", "smote": {"neighbors": 5}}
 
 
+class TestKnnStandardised(DetectorContract):
+    name = "knn"
+    options: ClassVar[dict[str, object]] = {"k": 2, "metric": "euclidean", "standardise": True}
+
+
 class TestKMeans(DetectorContract):
     name = "kmeans"
 
@@ -111,6 +116,8 @@ class TestLeaveOneOut:
             ("knn", {}),
             ("knn", {"k": 3}),
             ("knn", {"k": 2, "metric": "euclidean"}),
+            ("knn", {"k": 2, "metric": "euclidean", "standardise": True}),
+            ("knn", {"standardise": True}),
             ("mahalanobis", {}),
             ("mahalanobis", {"shrinkage": 0.01}),
             ("mahalanobis", {"shrinkage": 1.0}),

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from submission.cli import main
 from tests.zoo.trees import write_tree
@@ -65,6 +67,47 @@ def test_the_run_says_what_went_in(run: Run) -> None:
     assert flow.macs
     assert flow.versions == info.versions == versions_now()
     assert run.marks() == []
+
+
+def test_a_network_without_parameters_is_used_as_it_is(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run(tmp_path / "plain")
+    assert train(data, run.folder, systems="log_mel_knn") == 0
+    assert "log_mel_knn (all): nothing to train, training.steps=6 does not concern it" in capsys.readouterr().out
+    entry = run.info()["systems"]["log_mel_knn"]
+    assert entry["parameters"] == {"total": 0, "trainable": 0}
+    (folder,) = (run.system_folder("log_mel_knn") / task for task in entry["tasks"])
+    assert sorted(path.name for path in folder.iterdir()) == ["embeddings", "task.json"]
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    assert train(data, run.folder, systems="log_mel_knn") == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    (folder / "embeddings" / "fan.safetensors").unlink()
+    assert main(["score", "--data", str(data), "--run", str(run.folder), "--device", "cpu"]) == 0
+    assert len(run.scores("log_mel_knn").frame) == 32
+
+
+def test_embeddings_that_version_0_1_wrote_are_read_as_one_part(data: Path, run: Run, tmp_path: Path) -> None:
+    copied = Run(tmp_path / "copied")
+    shutil.copytree(run.folder, copied.folder)
+    for path in copied.folder.rglob("embeddings/*.safetensors"):
+        with safe_open(path, "numpy") as file:
+            values, metadata = file.get_tensor("embeddings"), file.metadata()
+        assert values.shape[:2] == (16, 1)
+        save_file({"embeddings": values[:, 0]}, path, metadata=metadata)
+    times = {path: path.stat().st_mtime_ns for path in copied.folder.rglob("embeddings/*.safetensors")}
+    assert train(data, copied.folder) == 0
+    assert tables(copied) == tables(run)
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+def test_scoring_with_a_network_whose_weights_are_gone(
+    data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied = Run(tmp_path / "copied")
+    shutil.copytree(run.folder, copied.folder)
+    for path in copied.folder.rglob("model.safetensors"):
+        path.unlink()
+    assert main(["score", "--data", str(data), "--run", str(copied.folder), "--device", "cpu"]) == 2
+    assert "nf_cdee_tiny is not trained: there is no" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_second_run_redoes_nothing_and_changes_nothing(data: Path, run: Run) -> None:

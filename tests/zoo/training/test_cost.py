@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from zoo.networks import InputShape, Network
+from zoo.networks import Embedder, InputShape, Network
 from zoo.training.cost import cost_of
 
 
@@ -28,6 +28,17 @@ def test_parameters_and_multiplications_are_counted() -> None:
     cost = cost_of(network, InputShape(16000, 100))
     assert (cost.parameters, cost.trainable, cost.macs) == (500 + 18, 18, 500 + 15)
     assert network.training
+
+
+def test_a_network_without_parameters_costs_its_operations() -> None:
+    class Bare(Embedder):
+        dim = 2
+
+        def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
+            return waves @ torch.ones(waves.shape[1], 2)
+
+    cost = cost_of(Bare(), InputShape(16000, 100))
+    assert (cost.parameters, cost.trainable, cost.macs) == (0, 0, 200)
 
 
 def test_a_network_for_clips_of_any_length_is_counted_at_ten_seconds() -> None:
