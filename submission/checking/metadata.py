@@ -36,6 +36,7 @@ class Block(BaseModel):
 
 
 Text = Annotated[StrictStr, Field(min_length=1)]
+NotNegative = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]  # whole numbers as well, text never
 
 
@@ -101,7 +102,7 @@ class Submission(Block):
 
 
 class Complexity(Block):
-    total_parameters: Positive
+    total_parameters: NotNegative  # 0: a system without parameters, such as k-NN on spectra
     MACS: Positive | None = None
 
 

@@ -94,7 +94,7 @@ def describe(
         "system": {
             "description": {key: description.get(key) for key in rules.description} | words.description,
             "complexity": {
-                "total_parameters": words.total_parameters or sum(entry.parameters.total for entry in entries) or None,
+                "total_parameters": _total_parameters(entries) if words.total_parameters is None else words.total_parameters,
                 "MACS": words.macs or (sum(macs) if len(macs) == len(members) else None),
             },
             "external_datasets": external or None,
@@ -103,6 +103,12 @@ def describe(
         "results": {"development_dataset": {machine: dict(row) for machine, row in results.items()} or None},
     }
     return dump(meta, f"DCASE Challenge Task 2, rules of {rules.year}; written by asdzoo")
+
+
+def _total_parameters(entries: Sequence[SystemInfo]) -> int | None:
+    """The sum over the members, 0 for spectra without a network; None when it is not known of all of them."""
+    known = bool(entries) and all("parameters" in entry.model_fields_set for entry in entries)
+    return sum(entry.parameters.total for entry in entries) if known else None
 
 
 def _entries(run: Run, ensemble: str, members: Iterable[str], words: SystemWords) -> list[SystemInfo]:

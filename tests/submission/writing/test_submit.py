@@ -1,5 +1,6 @@
 """`asdzoo submit`: from a run to a zip that passes `asdzoo check`."""
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -174,6 +175,25 @@ def test_a_member_counts_once_and_only_where_it_has_weight(make_run: MakeRun, tm
     assert system.complexity.total_parameters == SYSTEMS["nf_cdee"]["parameters"]["total"]
     assert system.description["ensemble_method_subsystem_count"] is None
     assert system.external_datasets is None
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_system_without_parameters_has_none_and_one_that_is_not_known_is_refused(
+    make_run: MakeRun, tmp_path: Path, capsys: Capture, known: bool
+) -> None:
+    run = make_run("2024")
+    ScoreTable(table("2024", "log_mel_knn", rules_of("2024").parts())).write(run.score_path("log_mel_knn"))
+    entry = {"config": {"model": {"name": "log_mel"}, "detector": {"name": "knn"}}, "macs": 20_000_000}
+    entry |= {"parameters": {"total": 0, "trainable": 0}} if known else {}
+    path = run.folder / "run.json"
+    content = json.loads(path.read_text())
+    content["systems"]["log_mel_knn"] = entry
+    path.write_text(json.dumps(content))
+    assert submit(tmp_path, "--ensemble", "log_mel_knn") == (0 if known else 2)
+    if known:
+        assert Meta.model_validate(meta(tmp_path)).system.complexity.total_parameters == 0
+    else:
+        assert "total_parameters is empty" in " ".join(capsys.readouterr().err.split())
 
 
 def test_one_system_can_be_submitted(make_run: MakeRun, tmp_path: Path) -> None:
