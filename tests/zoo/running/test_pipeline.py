@@ -73,9 +73,9 @@ def test_a_network_without_parameters_is_used_as_it_is(data: Path, tmp_path: Pat
     run = Run(tmp_path / "plain")
     assert train(data, run.folder, systems="log_mel_knn") == 0
     assert "log_mel_knn (all): nothing to train, training.steps=6 does not concern it" in capsys.readouterr().out
-    entry = run.info()["systems"]["log_mel_knn"]
-    assert entry["parameters"] == {"total": 0, "trainable": 0}
-    (folder,) = (run.system_folder("log_mel_knn") / task for task in entry["tasks"])
+    entry = run.info().systems["log_mel_knn"]
+    assert (entry.parameters.total, entry.parameters.trainable) == (0, 0)
+    (folder,) = (run.system_folder("log_mel_knn") / task for task in entry.tasks)
     assert sorted(path.name for path in folder.iterdir()) == ["embeddings", "task.json"]
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     assert train(data, run.folder, systems="log_mel_knn") == 0
