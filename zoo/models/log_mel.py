@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from zoo.config import Frozen
-from zoo.features.spectra import LogMel
+from zoo.features.log_mel import LogMel
 from zoo.networks import Embedder, InputShape
 
 CLIPS_AT_ONCE = 16  # in the front end: the spectra of ten seconds are some megabytes

@@ -8,7 +8,7 @@ import torch
 
 from zoo.config import parse
 from zoo.errors import AsdzooError
-from zoo.features.spectra import LogMel
+from zoo.features.log_mel import LogMel
 from zoo.models import log_mel
 from zoo.models.log_mel import Config, LogMelStatistics
 from zoo.networks import InputShape
