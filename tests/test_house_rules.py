@@ -22,7 +22,7 @@ FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 GROUND = "ground"
 FLOORS = [  # from the ground up; rooms of one floor know nothing of each other, files on the ground do
     {GROUND},
-    {"data", "features", "layers", "checkpoints"},
+    {"data", "features", "layers", "losses", "checkpoints"},
     {"networks", "scores"},
     {"encoders", "pretrained", "calibration", "threshold"},
     {"models"},

@@ -14,13 +14,14 @@ import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
+from zoo import losses
 from zoo.checkpoints import reading as weights
 from zoo.config import Frozen
 from zoo.errors import AsdzooError, listed
 from zoo.features.augment import SpecAugment
 from zoo.layers.lora import Tuning, add_adapters, ranks
-from zoo.layers.losses import ArcFace, ArcFaceConfig
 from zoo.layers.pooling import PoolingName, pooling
+from zoo.losses import LossBlock, arcface
 from zoo.networks import InputShape, Network
 
 _CHECKSUM = "base_sha256"
@@ -43,7 +44,7 @@ class PretrainedConfig(Frozen):
     pooling: PoolingName = "mean"
     projection: PositiveInt | None = None  # embedding size after a linear map without bias; None: what pooling gives
     augment: AugmentConfig = AugmentConfig()
-    loss: ArcFaceConfig = ArcFaceConfig()
+    loss: LossBlock = arcface.Config()
     checkpointing: bool = False  # compute activations twice instead of keeping them: less memory, a third slower
 
 
@@ -160,7 +161,7 @@ class Branch(PretrainedNetwork):
         self.pooling = pooling(config.pooling, encoder.width, encoder.class_token)
         self.dim = config.projection or self.pooling.dim
         self.projection = nn.Linear(self.pooling.dim, self.dim, bias=False) if config.projection else nn.Identity()
-        self.head = ArcFace(self.dim, classes, config.loss)
+        self.head = losses.build(config.loss, self.dim, classes)
 
     def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
         with torch.no_grad():

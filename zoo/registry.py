@@ -16,7 +16,7 @@ from typing import Literal
 
 from zoo.errors import AsdzooError, unknown_name
 
-Kind = Literal["model", "detector"]
+Kind = Literal["model", "detector", "loss"]
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,16 @@ def module(kind: Kind, name: str) -> ModuleType:
 
 @cache
 def _own(kind: Kind) -> tuple[Entry, ...]:
-    room = import_module(f"zoo.{kind}s")
+    room = import_module(_room(kind))
     files = (found.name for found in iter_modules(room.__path__) if not found.name.startswith("_"))
     return tuple(Entry(name, f"{room.__name__}.{name}") for name in files)
 
 
 def _plugins(kind: Kind) -> Iterator[Entry]:
     point: EntryPoint
-    for point in entry_points(group=f"asdzoo.{kind}s"):
+    for point in entry_points(group=_room(kind).replace("zoo.", "asdzoo.")):
         yield Entry(point.name, point.value, point.dist.name if point.dist else "unknown")
+
+
+def _room(kind: Kind) -> str:
+    return "zoo.losses" if kind == "loss" else f"zoo.{kind}s"

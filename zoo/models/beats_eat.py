@@ -12,9 +12,11 @@ import torch
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
+from zoo import losses
 from zoo.config import Frozen
 from zoo.errors import AsdzooError
-from zoo.layers.losses import ArcFace, ArcFaceConfig, unit
+from zoo.losses import LossBlock, arcface
+from zoo.losses.arcface import unit
 from zoo.models import beats as _beats
 from zoo.models import eat as _eat
 from zoo.networks import InputShape
@@ -27,7 +29,7 @@ class Config(Frozen):
     beats: _beats.Config = _beats.Config()
     eat: _eat.Config = _eat.Config(pooling="class_token")
     branch_weight: NonNegativeFloat = 1.0  # of each branch's loss beside the whole's; open
-    loss: ArcFaceConfig = ArcFaceConfig()  # of the whole
+    loss: LossBlock = arcface.Config()  # of the whole
 
 
 def build(config: Config, shape: InputShape, classes: int) -> "BEATsEAT":
@@ -47,7 +49,7 @@ class BEATsEAT(PretrainedNetwork):
         self.untrained = self.beats.untrained or self.eat.untrained
         self.branch_weight = config.branch_weight
         self.dim = self.beats.dim + self.eat.dim
-        self.head = ArcFace(self.dim, classes, config.loss)
+        self.head = losses.build(config.loss, self.dim, classes)
 
     def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
         return _joined(self.beats(waves, lengths), self.eat(waves, lengths))

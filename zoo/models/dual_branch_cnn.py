@@ -18,24 +18,25 @@ Chosen where the sources are silent or disagree:
   lower with each of three seeds, 0.484 against 0.560 on average.
 - The maximum over time of the ResNet is over all frames, for clips of any length (10 frames are left of 10 s in W23).
 - W23's table gives the strides of the spectrum branch as 64/16/4, its code as 64/32/4; only the latter gives T24's size.
-- W23 has fixed class centres, T24 counts them as parameters: they are parameters that are not trained (`arcface.trainable`).
+- W23 has fixed class centres, T24 counts them as parameters: they are parameters that are not trained (`loss.trainable`).
 - W23 has no bias terms, but its code leaves batch norm its shift: off here, the text's reading (`batch_norm_shift`).
 - The batch norm of W23's code before the first convolution, one for each frequency bin, has no learned scale here: it would be
   the only reason to compute the gradient of the network's largest feature map.
 """
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import AliasChoices, Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo import losses
 from zoo.config import Frozen
 from zoo.errors import AsdzooError
 from zoo.features.spectrum import Spectrum
 from zoo.features.stft import StftMagnitude
 from zoo.layers.attention import AxialAttention
 from zoo.layers.batch_norm import convolution_norm_maximum, norm_relu_convolution
-from zoo.layers.losses import ArcFace, ArcFaceConfig
+from zoo.losses import LossBlock, arcface
 from zoo.networks import InputShape, Network
 
 
@@ -55,7 +56,8 @@ class Config(Frozen):
     units: PositiveInt = 2  # residual units in each stage
     spectrogram_heads: tuple[PositiveInt, PositiveInt] | None = (2, 2)  # along frequency and time; null: no attention
     batch_norm_shift: bool = False  # True: the learned shift of W23's code, the only bias terms of the network
-    arcface: ArcFaceConfig = ArcFaceConfig(trainable=False)
+    # of each branch and of the whole; 0.1 called it arcface
+    loss: LossBlock = Field(arcface.Config(trainable=False), validation_alias=AliasChoices("loss", "arcface"))
 
 
 class DualBranchCNN(Network):
@@ -67,7 +69,7 @@ class DualBranchCNN(Network):
         self.spectrum = SpectrumBranch(config, samples)
         self.spectrogram = SpectrogramBranch(config)
         dims = {"spectrum": config.dim, "spectrogram": config.dim, "whole": self.dim}
-        self.heads = nn.ModuleDict({name: ArcFace(dim, classes, config.arcface) for name, dim in dims.items()})
+        self.heads = nn.ModuleDict({name: losses.build(config.loss, dim, classes) for name, dim in dims.items()})
         if not config.batch_norm_shift:
             for module in self.modules():
                 if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):

@@ -13,7 +13,7 @@ from zoo import registry
 from zoo.config import shipped_configs
 from zoo.errors import AsdzooError
 from zoo.layers.attention import AxialAttention
-from zoo.layers.losses import ArcFaceConfig
+from zoo.losses.arcface import Config as ArcFaceConfig
 from zoo.models.dual_branch_cnn import Config, Convolution, DualBranchCNN, build
 from zoo.networks import InputShape
 from zoo.systems import load_system
@@ -93,7 +93,7 @@ def test_the_embedding_is_the_two_branches_side_by_side() -> None:
 
 
 def test_every_parameter_that_is_trained_gets_a_gradient() -> None:
-    net = network(Config(dim=8, width=8, channels=(4, 8, 16), arcface=ArcFaceConfig(trainable=True))).train()
+    net = network(Config(dim=8, width=8, channels=(4, 8, 16), loss=ArcFaceConfig(trainable=True))).train()
     sum(net.losses(waves(8), torch.arange(8) % 5).values(), torch.zeros(())).backward()
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name

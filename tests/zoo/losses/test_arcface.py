@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch.nn import functional as F
 
-from zoo.layers.losses import ArcFace, ArcFaceConfig
+from zoo.losses.arcface import ArcFace
+from zoo.losses.arcface import Config as ArcFaceConfig
 
 
 def arcface(dim: int = 8, classes: int = 5, **config: float) -> ArcFace:
