@@ -20,8 +20,9 @@ RunFolder = Annotated[Path, typer.Option("--run", help="Folder of the run.")]
 
 @app.command("list")
 def list_everything() -> None:
-    """Show the systems, their ablations, the ensembles and the machine groups that exist."""
+    """Show the systems, their ablations, the ensembles, the machine groups, and the parts that a system may name."""
     from fusion.ensemble import read_ensemble, shipped_ensembles
+    from zoo import registry
     from zoo.config import ablation_paths, load_yaml, shipped_configs
     from zoo.data.groups import load_groups
 
@@ -34,6 +35,11 @@ def list_everything() -> None:
     members = [[name, ensemble.description, ", ".join(ensemble.systems)] for name, ensemble in ensembles.items()]
     out.print(table("Ensembles", ["name", "what it is", "members"], members))
     out.print(table("Groups", ["name", "machines"], [[name, ", ".join(machines)] for name, machines in load_groups().items()]))
+    parts = [entry for kind in registry.KINDS for entry in registry.entries(kind).values()]
+    origins = [[entry.kind, entry.name, f"package {entry.package}" if entry.package else "asdzoo"] for entry in parts]
+    out.print(table("Parts that a system may name", ["kind", "name", "from"], origins))
+    for sentence in registry.problems():
+        warn(sentence)
 
 
 def evaluate_run(names: Sequence[str] | None, run: Path) -> None:

@@ -95,7 +95,7 @@ def _agree(system: str, own: pd.DataFrame, others: pd.DataFrame) -> None:
         _, machine, _, _, clip = own.index[int(np.argmax(differs))]
         raise AsdzooError(
             f"{system} and another system name a different domain or label for {machine} {clip}",
-            f"score it again: `asdzoo score --systems {system}`",
+            f"write its scores anew: `asdzoo train-all --systems {system}`",
         )
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 import fusion.cli
 import submission.report.cli
+import zoo
 import zoo.cli
 from zoo.console import err, out, print_json, replace_what_cannot_be_printed, table, visible, warn
 from zoo.data.years import OWN
@@ -26,7 +27,7 @@ app = typer.Typer(
     help="Train a zoo of anomalous sound detectors, fuse their scores, and pack a DCASE Task 2 submission.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
     epilog="`--debug` shows the traceback of an error.",
 )
@@ -37,6 +38,21 @@ app.registered_commands += submission.report.cli.app.registered_commands
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer carries its own copy of click, older ones the package
 INTERRUPTED = 130
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"asdzoo {zoo.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -193,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     replace_what_cannot_be_printed()
     arguments = [argument for argument in arguments if argument != "--debug"] or ["--help"]
     try:
-        result = app(arguments, standalone_mode=False)
+        result = app(arguments, prog_name="asdzoo", standalone_mode=False)
     except AsdzooError as problem:
         return _complain(problem.message, problem.hint, debug)
     except _UsageError as problem:

@@ -2,12 +2,14 @@
 
 import errno
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import typer
 
 import submission.cli
+import zoo
 from submission.cli import main
 from zoo.errors import AsdzooError
 
@@ -62,6 +64,30 @@ def test_no_arguments_show_the_help(capsys: Capture) -> None:
     shown = capsys.readouterr().out
     for command in ("scan", "train-all", "evaluate", "fuse", "submit", "check", "--debug"):
         assert command in shown
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+@pytest.mark.parametrize("command", [[], ["train-all"], ["weights", "check"]])
+def test_help_has_a_short_name(command: list[str], option: str, capsys: Capture) -> None:
+    assert main([*command, option]) == 0
+    assert " ".join(["asdzoo", *command]) in capsys.readouterr().out
+
+
+def test_version(capsys: Capture) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"asdzoo {zoo.__version__}\n"
+    assert zoo.__version__ == version("asdzoo")
+
+
+def test_shells_complete_commands_and_options(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setenv("_ASDZOO_COMPLETE", "complete_bash")
+    for typed, completed in (("asdzoo tr", ["train-all"]), ("asdzoo score --da", ["--data"])):
+        monkeypatch.setenv("COMP_WORDS", typed)
+        monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
+        with pytest.raises(SystemExit) as ended:
+            main([])
+        assert ended.value.code == 0
+        assert capsys.readouterr().out.split() == completed
 
 
 def test_every_command_of_the_rooms_is_there_once() -> None:
