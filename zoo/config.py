@@ -98,6 +98,8 @@ def parse(kind: type[Config], values: Mapping[str, Any], origin: str) -> Config:
     """`values` as a `kind`. Raises: AsdzooError that names `origin`, the key, and the nearest known key."""
     try:
         return kind.model_validate(values)
+    except AsdzooError as problem:  # of a block that another module reads
+        raise AsdzooError(f"{origin}: {problem.message}", problem.hint) from None
     except ValidationError as problem:
         # a misspelt key is often the missing one: it is named first
         first, *others = sorted(problem.errors(), key=lambda error: error["type"] != "extra_forbidden")

@@ -17,7 +17,7 @@ from typing import Literal, get_args
 
 from zoo.errors import AsdzooError, unknown_name
 
-Kind = Literal["model", "detector", "loss"]
+Kind = Literal["model", "encoder", "detector", "loss"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -31,6 +31,7 @@ class Room:
 
 ROOMS: dict[Kind, Room] = {
     "model": Room("models", ("Config", "build")),
+    "encoder": Room("encoders", ("ENCODER", "METADATA")),
     "detector": Room("detectors", ("Config", "build")),
     "loss": Room("losses", ("Config", "build")),
 }

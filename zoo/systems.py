@@ -22,6 +22,7 @@ from zoo.data.store import WaveformStore
 from zoo.detectors import Detector, FloatArray
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import require_plain_name
+from zoo.legacy import current
 from zoo.networks import DensityNetwork, Embedder, InputShape, with_parts
 from zoo.training.loop import TrainingConfig
 from zoo.training.sampling import Indices
@@ -170,8 +171,8 @@ def load_system(name: str, settings: Iterable[str] = ()) -> System:
 
 
 def system_of(name: str, values: dict[str, Any], origin: str) -> System:
-    """A system from the mapping that its YAML holds; `origin` is named in messages."""
-    config = parse(SystemConfig, values, origin)
+    """A system from the mapping that its YAML holds, or a run of today or of 0.1; `origin` is named in messages."""
+    config = parse(SystemConfig, current(values), origin)
     network = _module(config.model, "model", origin)
     detector = _module(config.detector, "detector", origin)
     if config.detector["name"] == "density" and not getattr(network, "LIKELIHOOD", False):

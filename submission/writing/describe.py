@@ -1,38 +1,25 @@
 """The metadata of one ensemble, from what the run knows and what the team says."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fusion.ensemble import Ensemble, ensemble_path, read_ensemble
 from submission.checking.metadata import dump
 from submission.checking.rules import MAX_ABBREVIATION, Rules
 from submission.writing.team import SystemWords, Team
+from zoo import registry
 from zoo.errors import AsdzooError
+from zoo.legacy import current
+from zoo.metadata import Words
 from zoo.running.folder import Run
 from zoo.running.records import SystemInfo
 
-
-@dataclass(frozen=True)
-class _Words:
-    """How one kind of network or detector is called in the metadata."""
-
-    features: tuple[str, ...] = ()
-    embeddings: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    external: tuple[str, ...] = ()  # data sets that its pretrained encoder saw
-
-
 _MODELS = {
-    "log_mel": _Words(("log-mel energies",)),
-    "nf_cdee": _Words(("log-mel energies",), (), ("normalizing flow",)),
-    "dual_branch_cnn": _Words(("spectrogram", "spectrum"), (), ("CNN",)),
-    "beats": _Words(("log-mel energies",), ("BEATs",), ("transformer",), ("AudioSet",)),
-    "eat": _Words(("log-mel energies",), ("EAT",), ("transformer",), ("AudioSet",)),
-    "beats_eat": _Words(("log-mel energies",), ("BEATs", "EAT"), ("transformer",), ("AudioSet",)),
+    "log_mel": Words(("log-mel energies",)),
+    "nf_cdee": Words(("log-mel energies",), (), ("normalizing flow",)),
+    "dual_branch_cnn": Words(("spectrogram", "spectrum"), (), ("CNN",)),
 }
 _DETECTORS = {"knn": "k-NN", "kmeans": "k-means", "gmm": "GMM", "mahalanobis": "Mahalanobis distance"}
-_URLS = {"AudioSet": "https://research.google.com/audioset/"}
 
 
 def ensemble_of(run: Run, name: str) -> Ensemble | None:
@@ -72,7 +59,8 @@ def describe(
     words = team.systems.get(ensemble, SystemWords())
     members = members_of(run, ensemble, machines)
     entries = _entries(run, ensemble, members, words)
-    external = [{"name": name, "url": _URLS[name]} for name in _joined(_external(entry) for entry in entries)]
+    seen = {name: url for entry in entries for name, url in _external(entry).items()}
+    external = [{"name": name, "url": url} for name, url in seen.items()]
     external += [item.model_dump(exclude_none=True) for item in team.external_datasets]
     description: dict[str, Any] = {
         **_what_systems_do(entries),
@@ -162,9 +150,20 @@ def _name(entry: SystemInfo, block: str) -> str:
     return str(entry.block(block).get("name", "unknown"))
 
 
-def _words(entry: SystemInfo) -> _Words:
-    model = _name(entry, "model")
-    return _MODELS.get(model, _Words(methods=(model,)))
+def _words(entry: SystemInfo) -> Words:
+    """Those of the network and of each encoder in it; a network without any is called by its name."""
+    model = current({"model": entry.block("model")})["model"]
+    name = str(model.get("name", "unknown"))
+    here = registry.names("encoder")
+    encoders = [found for found in _everywhere(model, "encoder") if isinstance(found, str)]
+    every = [registry.module("encoder", found).METADATA if found in here else Words((), (found,)) for found in encoders]
+    every = [_MODELS[name], *every] if name in _MODELS else every or [Words(methods=(name,))]
+    return Words(
+        tuple(_joined(words.features for words in every)),
+        tuple(_joined(words.embeddings for words in every)),
+        tuple(_joined(words.methods for words in every)),
+        {data: url for words in every for data, url in words.external.items()},
+    )
 
 
 def _augmentation(entries: Sequence[SystemInfo]) -> list[str]:
@@ -177,9 +176,9 @@ def _tuning(entry: SystemInfo) -> list[str]:
     return ["LoRA"] if any(isinstance(tuning, Mapping) and tuning.get("mode") == "lora" for tuning in tunings) else []
 
 
-def _external(entry: SystemInfo) -> tuple[str, ...]:
-    """Data that the entry's pretrained weights saw; an encoder with random weights saw none."""
-    return () if "random" in _everywhere(entry.block("model"), "init") else _words(entry).external
+def _external(entry: SystemInfo) -> dict[str, str]:
+    """Data that the entry's pretrained weights saw, and where it is; an encoder with random weights saw none."""
+    return {} if "random" in _everywhere(entry.block("model"), "init") else _words(entry).external
 
 
 def _everywhere(block: object, key: str) -> list[Any]:

@@ -13,13 +13,11 @@ from pydantic import PositiveInt
 from zoo.config import Frozen, load_yaml, parse, shipped_configs
 from zoo.errors import AsdzooError, unknown_name
 
-Kind = Literal["beats", "eat"]
-
 
 class Known(Frozen):
     """A checkpoint that `asdzoo weights fetch` knows; the table is `configs/checkpoints.yaml`."""
 
-    encoder: Kind
+    encoder: str  # that it fills, a name of zoo/encoders/
     file: str
     repository: str  # on Hugging Face
     repository_type: Literal["model", "dataset"] = "model"

@@ -1,73 +1,86 @@
-"""How the official files of pretrained encoders are read; which are known and where they are, says `zoo/checkpoints/known.py`.
+"""What an official file holds, and how an encoder of its sizes is filled from it; nothing here knows any encoder.
 
-Formats
-    BEATs   torch file {"cfg": ..., "model": ...}; fine-tuned ones have a predictor. OpenBEATs is the same, from ESPnet also a
-            bare state dict with the prefix `encoder.`
-    EAT     safetensors from Hugging Face, prefix `model.`; or a fairseq torch file, the same weights under longer names
-
-Every tensor of a file is either used or on `IGNORABLE`; anything else, and anything missing or of another shape, is an error
-that names it. Torch files are pickles: they are read with `weights_only=True`, and what that refuses is refused.
+Each encoder says itself by which marks its files are known (`Loadable.claim`), what of them it ignores, and what sizes they
+tell. Every tensor of a file is either used or ignorable; anything else, and anything missing or of another shape, is an error
+that names it.
 """
 
-import pickle
-import re
-from collections.abc import Mapping
+import json
+from abc import ABC, abstractmethod
+from argparse import Namespace
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from zoo import registry
 from zoo.checkpoints import known as checkpoints
-from zoo.checkpoints.known import Kind
+from zoo.checkpoints.opening import opened
+from zoo.config import Frozen, parse
 from zoo.errors import AsdzooError, listed
 
-# Parts of official files that encoders do not have, by the start of their official name.
-IGNORABLE: dict[Kind, tuple[str, ...]] = {
-    "beats": (
-        "predictor.",  # classifier of fine-tuned files
-        "patch_embedding_pad.",  # OpenBEATs: constant kernels that map padding masks
-        "raw2fbank_pad.",
-        "decoder.",  # OpenBEATs, ESPnet's bare state dicts: what stands beside the encoder
-        "classifier.",
-    ),
-    "eat": (
-        "fc_norm.",  # classifier of fine-tuned files
-        "head.",
-        "modality_encoders.IMAGE.decoder.",  # pretraining
-        "_ema",
-        "recon_proj.",
-        "cls_proj.",
-        "center",
-    ),
-}
-_FAIRSEQ = {
-    "modality_encoders.IMAGE.context_encoder.norm.": "pre_norm.",
-    "modality_encoders.IMAGE.local_encoder.": "local_encoder.",
-    "modality_encoders.IMAGE.extra_tokens": "extra_tokens",
-    "modality_encoders.IMAGE.fixed_positional_encoder.": "fixed_positional_encoder.",
-}
-_SHARED_BIAS = re.compile(r"encoder\.layers\.(?!0\.)\d+\.self_attn\.relative_attention_bias\.weight")
+_LIST = "`asdzoo weights list` shows files that are known to work"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file holds, under the names that stand in it."""
+
+    path: Path
+    values: Mapping[str, Any]
+    settings: Mapping[str, Any]  # its own configuration, empty when it has none
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds, under official names."""
+    """What a file holds for one encoder, under the encoder's names."""
 
-    kind: Kind
+    path: Path
     tensors: dict[str, Tensor]
-    settings: dict[str, Any]  # its own configuration, empty when it has none
+    settings: Mapping[str, Any]
     ignored: tuple[str, ...]  # names of what is not used
+
+
+class Loadable(nn.Module, ABC):
+    """A network that is filled from official files: what it has to say about them."""
+
+    sizes: ClassVar[type[Frozen]]  # what `__init__` takes
+    ignorable: ClassVar[tuple[str, ...]] = ()  # parts of official files that it does not have, by the start of their name
+
+    @classmethod
+    @abstractmethod
+    def claim(cls, content: Content) -> dict[str, Any] | None:
+        """The values of a file under its own names, if the file is one of its files; of these names every file has one.
+
+        Its own state dict is always one of its files. Raises: AsdzooError when it is, but of a form that it cannot take.
+        """
+
+    @classmethod
+    @abstractmethod
+    def told(cls, checkpoint: Checkpoint) -> dict[str, Any]:
+        """The fields of `sizes` that a file tells.
+
+        Raises: KeyError, IndexError, ValueError when a tensor that tells is missing or of another rank.
+        """
+
+    def settings(self) -> dict[str, object]:
+        """What a file's own configuration has to say beyond the shapes of its tensors, where it says anything."""
+        return {}
+
+
+Kind = TypeVar("Kind", bound=Loadable)
 
 
 @dataclass(frozen=True)
 class Report:
     """What `asdzoo weights check` says of a file."""
 
-    kind: Kind
-    layers: int
-    width: int
+    encoder: str
+    others: tuple[str, ...]  # encoders whose marks it bears as well
+    sizes: dict[str, Any]  # as the file tells them
     parameters: int
     used: int  # tensors
     ignored: tuple[str, ...]  # the parts that are left out
@@ -75,143 +88,148 @@ class Report:
     name: str | None  # of the known checkpoint that this is
 
 
-def load(encoder: nn.Module, source: str | None) -> None:
-    """Fill an encoder of `zoo.pretrained` from a known checkpoint or a file.
+def filled(kind: type[Kind], name: str, source: str | None, given: Mapping[str, Any]) -> Kind:
+    """The encoder `name`, of the sizes that a known checkpoint or a file tells, filled from it.
 
-    Raises: AsdzooError when the file is not there, not readable, of another encoder, or does not fit tensor by tensor.
+    `given` are fields of its sizes; what the file does not tell is taken from them, then from the defaults.
+    Raises: AsdzooError when the file is not there, not readable, of another encoder, contradicts `given`, or does not fit.
     """
     path = checkpoints.locate(source)
-    checkpoint = read(path)
-    if checkpoint.kind != encoder.kind:
-        raise AsdzooError(f"{path} holds {checkpoint.kind} weights, the system needs {encoder.kind}", "asdzoo weights list")
-    fit(encoder, checkpoint, path)
+    content = read(path)
+    checkpoint = _held(kind, content)
+    if checkpoint is None:
+        others = [other for other, _ in _claimants(content)]
+        if not others:
+            raise _unknown(content)
+        raise AsdzooError(
+            f"{path} holds {' or '.join(others)} weights, the system needs {name}",
+            f"asdzoo weights list; a file of {name} in model.weights, or --set model.encoder={others[0]}",
+        )
+    sizes = _told(kind, checkpoint)
+    for key, value in given.items():
+        if key in sizes and sizes[key] != value:
+            raise AsdzooError(
+                f"{path} has {key} {sizes[key]}, model.sizes.{key} is {value}",
+                "leave sizes to the file: --set model.sizes={}",
+            )
+    encoder = _build(kind, {**given, **sizes}, path)
+    fit(encoder, checkpoint)
     with torch.no_grad():
-        for name, value in encoder.state_dict().items():
-            value.copy_(checkpoint.tensors[name])
+        for own, value in encoder.state_dict().items():
+            value.copy_(checkpoint.tensors[own])
+    return encoder
 
 
 def check(path: Path) -> Report:
     """Read a file and hold it against an encoder of its own sizes. Raises: AsdzooError as `read` and `fit` do."""
-    from zoo import registry
-
-    checkpoint = read(path)
-    try:
-        with torch.device("meta"):
-            encoder = registry.module("model", checkpoint.kind).encoder_for(checkpoint)
-    except (KeyError, IndexError, ValueError) as problem:
-        raise AsdzooError(f"{path}: {problem} is missing or not of a shape an encoder has", "asdzoo weights list") from problem
-    fit(encoder, checkpoint, path)
+    content = read(path)
+    claimants = _claimants(content)
+    if not claimants:
+        raise _unknown(content)
+    (name, kind), *others = claimants
+    checkpoint = _held(kind, content)
+    assert checkpoint is not None
+    sizes = _told(kind, checkpoint)
+    with torch.device("meta"):
+        fit(_build(kind, sizes, path), checkpoint)
     digest = checkpoints.sha256(path)
-    parts = {start for start in IGNORABLE[checkpoint.kind] for name in checkpoint.ignored if name.startswith(start)}
+    parts = {start for start in kind.ignorable for ignored in checkpoint.ignored if ignored.startswith(start)}
     return Report(
-        checkpoint.kind,
-        encoder.layers(),
-        encoder.width,
+        name,
+        tuple(other for other, _ in others),
+        sizes,
         sum(value.numel() for value in checkpoint.tensors.values()),
         len(checkpoint.tensors),
         tuple(sorted(parts)),
         digest,
-        next((name for name, entry in checkpoints.known().items() if entry.sha256 == digest), None),
+        next((known for known, entry in checkpoints.known().items() if entry.sha256 == digest), None),
     )
 
 
-def fit(encoder: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
+def fit(encoder: Loadable, checkpoint: Checkpoint) -> None:
     """Raises: AsdzooError that names what of a checkpoint is missing, unknown, misshapen or set otherwise."""
-    hint = f"asdzoo weights check {path}"
-    settings: dict[str, object] = encoder.settings()  # type: ignore[operator]
-    for key, value in settings.items():
+    path = checkpoint.path
+    for key, value in encoder.settings().items():
         if checkpoint.settings.get(key, value) != value:
-            raise AsdzooError(f"{path}: its {key} is {checkpoint.settings[key]!r}, the encoder's is {value!r}", hint)
+            raise AsdzooError(f"{path}: its {key} is {checkpoint.settings[key]!r}, the encoder's is {value!r}", _LIST)
     own = encoder.state_dict()
     if missing := [name for name in own if name not in checkpoint.tensors]:
-        raise AsdzooError(f"{path}: {listed(missing)} missing", hint)
+        raise AsdzooError(f"{path}: {listed(missing)} missing", _LIST)
     if unknown := [name for name in checkpoint.tensors if name not in own]:
-        raise AsdzooError(f"{path}: {listed(unknown)} not known to the encoder", hint)
+        raise AsdzooError(f"{path}: {listed(unknown)} not known to the encoder", _LIST)
     for name, value in own.items():
         if (shape := checkpoint.tensors[name].shape) != value.shape:
-            raise AsdzooError(f"{path}: {name} has shape {tuple(shape)}, the encoder's is {tuple(value.shape)}", hint)
+            raise AsdzooError(f"{path}: {name} has shape {tuple(shape)}, the encoder's is {tuple(value.shape)}", _LIST)
 
 
-def read(path: Path) -> Checkpoint:
+def read(path: Path) -> Content:
     """An official file, whatever its format. Raises: AsdzooError when it is none."""
-    content = _unpickled(path) if _is_torch(path) else _safetensors(path)
+    values = opened(path)
     settings: Any = {}
-    if isinstance(content.get("model"), Mapping):
-        settings, content = content.get("cfg"), content["model"]
-    names = {str(name): value for name, value in content.items()}
-    kind, names = _official(names, path)
-    ignored = tuple(name for name in names if name.startswith(IGNORABLE[kind]))
-    tensors: dict[str, Tensor] = {}
-    for name, value in names.items():
-        if name in ignored:
-            continue
+    if isinstance(values.get("model"), Mapping):
+        settings = values.get("cfg") or values.get("args")  # fairseq's newer and older name
+        settings = vars(settings) if isinstance(settings, Namespace) else settings
+        values = values["model"]
+    named = {str(name): value for name, value in values.items()}
+    return Content(path, named, settings if isinstance(settings, Mapping) else {})
+
+
+def beside(path: Path, name: str) -> dict[str, Any]:
+    """The JSON file `name` in the folder of a checkpoint, as Hugging Face has config.json there; empty when there is none.
+
+    Raises: AsdzooError when it is not readable.
+    """
+    file = path.parent / name
+    if not file.is_file():
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise AsdzooError(f"{file} is not readable JSON: {problem}", "fetch it again, or take it away") from problem
+    return found
+
+
+def renamed(content: Content, mark: str, prefixes: Iterable[str]) -> dict[str, Any] | None:
+    """The values of a file without the prefix under which it has a tensor called `mark`; None when it has none."""
+    for prefix in prefixes:
+        if prefix + mark in content.values:
+            return {name.removeprefix(prefix): value for name, value in content.values.items()}
+    return None
+
+
+def _held(kind: type[Loadable], content: Content) -> Checkpoint | None:
+    """What a file holds for one encoder; None when it is no file of its. Raises: AsdzooError for what is no tensor."""
+    names = kind.claim(content)
+    if names is None:
+        return None
+    ignored = tuple(name for name in names if name.startswith(kind.ignorable))
+    tensors = {name: value for name, value in names.items() if name not in ignored}
+    for name, value in tensors.items():
         if not isinstance(value, Tensor):
-            raise AsdzooError(f"{path}: {name} is no tensor", "asdzoo weights list shows files that are known to work")
-        if _SHARED_BIAS.fullmatch(name):  # one table, stored with every layer
-            first = names.get("encoder.layers.0.self_attn.relative_attention_bias.weight")
-            if not isinstance(first, Tensor) or not torch.equal(first, value):
-                raise AsdzooError(f"{path}: {name} is not the first layer's", "only networks with one shared table are known")
-            continue
-        tensors[name] = value
-    return Checkpoint(kind, tensors, dict(settings) if isinstance(settings, Mapping) else {}, ignored)
+            raise AsdzooError(f"{content.path}: {name} is no tensor", _LIST)
+    return Checkpoint(content.path, tensors, content.settings, ignored)
 
 
-def _official(names: dict[str, Any], path: Path) -> tuple[Kind, dict[str, Any]]:
-    """The encoder a state dict belongs to, and the state dict under the encoder's names."""
-    for kind, mark, prefixes in (
-        ("beats", "patch_embedding.weight", ("", "encoder.")),
-        ("eat", "local_encoder.proj.weight", ("", "model.")),
-        ("eat", "modality_encoders.IMAGE.local_encoder.proj.weight", ("", "model.")),
-    ):
-        for prefix in prefixes:
-            if prefix + mark in names:
-                return kind, {_renamed(name, prefix): value for name, value in names.items()}  # type: ignore[return-value]
-    raise AsdzooError(
-        f"{path} holds neither BEATs nor EAT weights (it begins with {listed(list(names)) or 'nothing'})",
-        "asdzoo weights list shows files that are known to work",
-    )
+def _claimants(content: Content) -> list[tuple[str, type[Loadable]]]:
+    """The encoders whose marks a file bears."""
+    kinds = [(name, registry.module("encoder", name).ENCODER) for name in registry.names("encoder")]
+    return [(name, kind) for name, kind in kinds if kind.claim(content) is not None]
 
 
-def _renamed(name: str, prefix: str) -> str:
-    name = name.removeprefix(prefix)
-    for long, short in _FAIRSEQ.items():
-        if name.startswith(long):
-            return short + name.removeprefix(long)
-    return name
+def _unknown(content: Content) -> AsdzooError:
+    begins = listed(list(content.values)) or "nothing"
+    names = listed(registry.names("encoder"), 20)
+    return AsdzooError(f"{content.path} holds weights of no known encoder ({names}): it begins with {begins}", _LIST)
 
 
-def _is_torch(path: Path) -> bool:
-    with path.open("rb") as stream:
-        start = stream.read(4)
-    return start == b"PK\x03\x04" or start[:1] == b"\x80"  # zip, or a bare pickle
-
-
-def _unpickled(path: Path) -> Mapping[str, Any]:
+def _told(kind: type[Loadable], checkpoint: Checkpoint) -> dict[str, Any]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as problem:
-        refused = re.search(r"GLOBAL ([\w.]+)", str(problem))
-        what = f"it asks for {refused[1]}" if refused else "it holds more than tensors and plain values"
+        return kind.told(checkpoint)
+    except (KeyError, IndexError, ValueError) as problem:
         raise AsdzooError(
-            f"{path} is refused: {what}, and pickles from outside are not trusted to run code",
-            "take the safetensors file of the same weights (`asdzoo weights list`), or one with tensors alone",
+            f"{checkpoint.path}: {problem} is missing or not of a shape an encoder has", "asdzoo weights list"
         ) from problem
-    except Exception as problem:  # torch raises what it meets: RuntimeError, EOFError, OSError, ...
-        raise AsdzooError(
-            f"{path} is no torch checkpoint, or truncated or damaged", "`asdzoo weights list` shows what works"
-        ) from problem
-    if not isinstance(content, Mapping):
-        raise AsdzooError(f"{path} holds a {type(content).__name__}, not named tensors", "asdzoo weights list")
-    return content
 
 
-def _safetensors(path: Path) -> Mapping[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors: Mapping[str, Any] = load_file(path)
-    except SafetensorError as problem:
-        what = "truncated or damaged" if path.suffix == ".safetensors" else "neither a torch nor a safetensors file, or damaged"
-        raise AsdzooError(f"{path} is {what}", "fetch it again: `asdzoo weights list`") from problem
-    return tensors
+def _build(kind: type[Kind], sizes: Mapping[str, Any], path: Path) -> Kind:
+    return kind(parse(kind.sizes, sizes, str(path)))

@@ -39,7 +39,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A name of `asdzoo weights li
 
 
 @app.command()
-def check(file: Annotated[Path, typer.Argument(help="A checkpoint: BEATs, OpenBEATs or EAT, torch or safetensors.")]) -> None:
+def check(file: Annotated[Path, typer.Argument(help="A checkpoint of any encoder, torch or safetensors.")]) -> None:
     """Say what a file holds and whether an encoder can be filled from it."""
     from zoo.checkpoints import reading
     from zoo.errors import AsdzooError
@@ -48,8 +48,8 @@ def check(file: Annotated[Path, typer.Argument(help="A checkpoint: BEATs, OpenBE
         raise AsdzooError(f"no file {file}", "asdzoo weights list")
     report = reading.check(file)
     rows: list[list[object]] = [
-        ["encoder", report.kind],
-        ["layers, width", f"{report.layers}, {report.width}"],
+        ["encoder", " or ".join([report.encoder, *report.others])],
+        ["sizes", ", ".join(f"{key} {value}" for key, value in report.sizes.items())],
         ["parameters", f"{report.parameters:,}"],
         ["tensors used", report.used],
         ["tensors left out", ", ".join(report.ignored) or "none"],
@@ -57,4 +57,15 @@ def check(file: Annotated[Path, typer.Argument(help="A checkpoint: BEATs, OpenBE
         ["known as", report.name or "none of the known checkpoints"],
     ]
     out.print(table(str(file), ["it has", ""], rows))
-    out.print(f"next: asdzoo train-all --systems {report.kind}_lora --set model.weights={file}")
+    out.print(f"next: asdzoo train-all --systems {_system_with(report.encoder)} --set model.weights={file}")
+
+
+def _system_with(encoder: str) -> str:
+    """A shipped system with this encoder; where there is none, one that it can be put into."""
+    from zoo.systems import load_system, system_paths
+
+    for name in system_paths():
+        model = load_system(name).config.model
+        if model.get("encoder") == encoder and model.get("init") != "random":
+            return name
+    return f"beats_lora --set model.encoder={encoder} --set model.tuning.mode=frozen"

@@ -3,8 +3,10 @@
 Conventions
     tokens   (batch, tokens, width)
     padding  bool (batch, tokens), True where a token is none; None: all are tokens. It never reaches the embedding.
+    layout   where tokens stand: first those in front (a class token), then column by column in time, each band by band
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -15,18 +17,36 @@ from zoo.errors import AsdzooError
 PoolingName = Literal["mean", "attentive_statistics", "class_token"]
 
 
-def pooling(name: PoolingName, width: int, class_token: bool) -> "Pooling":
+@dataclass(frozen=True)
+class Layout:
+    """Where an encoder's tokens stand in time and frequency.
+
+    >>> Layout(front=1, bands=8).grid(torch.zeros(2, 1 + 8 * 62, 768)).shape
+    torch.Size([2, 62, 8, 768])
+    """
+
+    front: int = 0  # tokens before all others that stand for the whole clip: the class token
+    bands: int = 1  # tokens of a column in time, the lowest frequency first
+
+    def grid(self, tokens: Tensor) -> Tensor:
+        """Tokens without those in front, by column and band: (batch, tokens, ...) -> (batch, columns, bands, ...).
+
+        It takes padding as well, bool (batch, tokens) -> (batch, columns, bands).
+        """
+        return tokens[:, self.front :].reshape(len(tokens), -1, self.bands, *tokens.shape[2:])
+
+
+def pooling(name: PoolingName, width: int, layout: Layout) -> "Pooling":
     """The pooling of this name. Raises: AsdzooError for the class token of an encoder that has none."""
     if name == "class_token":
-        if not class_token:
+        if not layout.front:
             raise AsdzooError("this encoder has no class token", "set model.pooling=mean")
         return ClassToken(width)
-    skip = int(class_token)
-    return Mean(width, skip) if name == "mean" else AttentiveStatistics(width, skip)
+    return Mean(width, layout.front) if name == "mean" else AttentiveStatistics(width, layout.front)
 
 
 class Pooling(nn.Module):
-    """(batch, tokens, width), padding -> (batch, dim). `skip` tokens in front (the class token) are left out."""
+    """(batch, tokens, width), padding -> (batch, dim). `skip` tokens in front are left out."""
 
     def __init__(self, dim: int, skip: int = 0) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ each is scaled to length 1 first, so that the cosine of two clips is the mean of
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from pydantic import NonNegativeFloat
@@ -17,17 +18,27 @@ from zoo.config import Frozen
 from zoo.errors import AsdzooError
 from zoo.losses import LossBlock, arcface
 from zoo.losses.arcface import unit
-from zoo.models import beats as _beats
-from zoo.models import eat as _eat
+from zoo.models import pretrained
 from zoo.networks import InputShape
-from zoo.pretrained import PretrainedNetwork
+
+
+class BEATsBranch(pretrained.Config):
+    """The first branch."""
+
+    encoder: Literal["beats"] = "beats"
+
+
+class EATBranch(pretrained.Config):
+    """The second branch."""
+
+    encoder: Literal["eat"] = "eat"
 
 
 class Config(Frozen):
     """The system's model."""
 
-    beats: _beats.Config = _beats.Config()
-    eat: _eat.Config = _eat.Config(pooling="class_token")
+    beats: BEATsBranch = BEATsBranch()
+    eat: EATBranch = EATBranch(pooling="class_token")
     branch_weight: NonNegativeFloat = 1.0  # of each branch's loss beside the whole's; open
     loss: LossBlock = arcface.Config()  # of the whole
 
@@ -37,15 +48,15 @@ def build(config: Config, shape: InputShape, classes: int) -> "BEATsEAT":
     return BEATsEAT(config, shape, classes)
 
 
-class BEATsEAT(PretrainedNetwork):
+class BEATsEAT(pretrained.PretrainedNetwork):
     """Two encoders; `forward` gives (batch, dim of BEATs + dim of EAT)."""
 
     def __init__(self, config: Config, shape: InputShape, classes: int) -> None:
         super().__init__()
         with _hints_of("beats"):
-            self.beats = _beats.build(config.beats, shape, classes)
+            self.beats = pretrained.build(config.beats, shape, classes)
         with _hints_of("eat"):
-            self.eat = _eat.build(config.eat, shape, classes)
+            self.eat = pretrained.build(config.eat, shape, classes)
         self.untrained = self.beats.untrained or self.eat.untrained
         self.branch_weight = config.branch_weight
         self.dim = self.beats.dim + self.eat.dim

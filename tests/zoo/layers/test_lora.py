@@ -10,25 +10,26 @@ from safetensors.torch import load_file, save_file
 from tests.zoo.formula import waves
 from zoo import registry
 from zoo.config import ablation_paths, load_inherited, merged
+from zoo.encoders import beats
 from zoo.errors import AsdzooError
 from zoo.layers.lora import Raised, Tuning, add_adapters, merge, numbers, ranks
-from zoo.models import beats, beats_eat, eat
+from zoo.models import beats_eat
+from zoo.models.pretrained import Config, Pretrained, PretrainedNetwork, build
 from zoo.networks import InputShape
-from zoo.pretrained import Branch, PretrainedNetwork
 from zoo.systems import load_system, system_of
 
 SHAPE = InputShape(16000, 16000)
 CLASSES_2024 = 148
-SMALL = beats.EncoderConfig(layers=2, width=32, heads=2, hidden=64, patch_width=16, position_kernel=8, position_groups=2)
+SMALL = beats.Sizes(layers=2, width=32, heads=2, hidden=64, patch_width=16, position_kernel=8, position_groups=2)
 PLAN = Tuning(matrices=("q", "v", "out"), rank=2, raised=Raised(matrices=("v",), layers="2", rank=3))
-SMALL_BEATS = "model.beats.encoder={width: 32, heads: 2, hidden: 64, patch_width: 16, position_groups: 2}"
+SMALL_BEATS = "model.beats.sizes={width: 32, heads: 2, hidden: 64, patch_width: 16, position_groups: 2}"
 SYSTEMS = [path.stem for path in sorted((Path(__file__).parents[3] / "configs" / "systems").glob("*.yaml"))]
 PRETRAINED = [name for name in SYSTEMS if "beats" in name or "eat" in name]
 
 
-def small(plan: Tuning = PLAN, seed: int = 0, **fields: Any) -> Branch:
+def small(plan: Tuning = PLAN, seed: int = 0, **fields: Any) -> Pretrained:
     torch.manual_seed(seed)
-    return beats.build(beats.Config(encoder=SMALL, init="random", tuning=plan, **fields), SHAPE, 3)
+    return build(Config(encoder="beats", sizes=SMALL.model_dump(), init="random", tuning=plan, **fields), SHAPE, 3)
 
 
 def shaken(network: PretrainedNetwork, seed: int = 1) -> None:
@@ -99,7 +100,7 @@ def test_ranks_and_scales_arrive_in_the_network() -> None:
 
 
 def test_twelve_layers_are_not_mixed_up() -> None:
-    config = beats.EncoderConfig(**{**SMALL.model_dump(), "layers": 12})
+    config = beats.Sizes(**{**SMALL.model_dump(), "layers": 12})
     with torch.device("meta"):
         encoder = beats.BEATs(config)
         plan = Tuning(matrices=("v",), rank=2, raised=Raised(layers="1", rank=5))
@@ -133,7 +134,7 @@ def test_layers_must_be_numbers_and_ranges(layers: str) -> None:
 def test_fresh_adapters_change_nothing() -> None:
     wave = waves(1)
     network, plain = small().eval(), small(Tuning(mode="frozen")).eval()
-    fbank, _ = plain.encoder.fbank(wave)
+    fbank, _ = plain.encoder.features(wave)
     torch.testing.assert_close(network.encoder(fbank), plain.encoder(fbank))
 
 
@@ -208,12 +209,12 @@ def test_a_state_of_another_plan_is_refused() -> None:
 @pytest.mark.parametrize("kind", ["beats", "eat"])
 def test_merged_weights_give_the_same_embeddings(kind: str) -> None:
     torch.manual_seed(0)
-    network: Branch
+    network: Pretrained
     if kind == "beats":
         network = small()
     else:
-        config = eat.EncoderConfig(layers=2, width=32, heads=2, hidden=64, columns=64)
-        network = eat.build(eat.Config(encoder=config, init="random", tuning=Tuning(rank=3)), SHAPE, 3)
+        sizes = {"layers": 2, "width": 32, "heads": 2, "hidden": 64, "columns": 64}
+        network = build(Config(encoder="eat", sizes=sizes, init="random", tuning=Tuning(rank=3)), SHAPE, 3)
     shaken(network.eval())
     before = network(waves(1))
     merge(network.encoder)
@@ -276,9 +277,9 @@ def test_every_ablation_of_the_paper_is_there() -> None:
 def test_ablations_are_systems(path: Path) -> None:
     system = system_of(path.stem, load_inherited(path), str(path))
     config = system.network_config
-    assert isinstance(config, beats.Config)
+    assert isinstance(config, Config)
     with torch.device("meta"):
-        network = beats.build(config.model_copy(update={"init": "random"}), system.shape, CLASSES_2024)
+        network = build(config.model_copy(update={"init": "random"}), system.shape, CLASSES_2024)
     adapters = trainable(network.encoder)
     table = {"lora_full": sum(value.numel() for value in network.encoder.parameters()), "lora_frozen": 0}
     assert adapters == (table[path.stem] if path.stem in table else 2 * 768 * PAPER_RANKS[path.stem])

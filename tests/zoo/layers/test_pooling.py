@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from zoo.errors import AsdzooError
-from zoo.layers.pooling import AttentiveStatistics, ClassToken, Mean, Pooling, pooling
+from zoo.layers.pooling import AttentiveStatistics, ClassToken, Layout, Mean, Pooling, pooling
 
 
 def poolings(skip: int) -> list[Pooling]:
@@ -54,8 +54,19 @@ def test_constant_tokens_have_finite_gradients() -> None:
 
 def test_class_token() -> None:
     tokens = torch.randn(2, 3, 4)
-    assert torch.equal(pooling("class_token", 4, True)(tokens), tokens[:, 0])
-    assert isinstance(pooling("class_token", 4, True), ClassToken)
+    assert torch.equal(pooling("class_token", 4, Layout(front=1))(tokens), tokens[:, 0])
+    assert isinstance(pooling("class_token", 4, Layout(front=1)), ClassToken)
     with pytest.raises(AsdzooError, match="has no class token") as caught:
-        pooling("class_token", 4, False)
+        pooling("class_token", 4, Layout(bands=8))
     assert "model.pooling=mean" in caught.value.hint
+
+
+def test_tokens_stand_by_column_and_band() -> None:
+    layout = Layout(front=2, bands=4)
+    tokens = torch.tensor([[[-1.0, -1.0]] * 2 + [[column, band] for column in range(3) for band in range(4)]])
+    grid = layout.grid(tokens)
+    assert grid.shape == (1, 3, 4, 2)
+    assert torch.equal(grid[0, :, :, 0], torch.arange(3.0)[:, None].expand(3, 4))
+    assert torch.equal(grid[0, :, :, 1], torch.arange(4.0).expand(3, 4))
+    padding = torch.arange(14)[None] >= 10
+    assert layout.grid(padding)[0].all(1).tolist() == [False, False, True]

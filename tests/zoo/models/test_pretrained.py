@@ -1,16 +1,17 @@
 """What all pretrained systems share: batches of any lengths, half precision, compilation, repeated short clips."""
 
 import shutil
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from tests.zoo.formula import waves
+from zoo.encoders._base import at_least
 from zoo.errors import AsdzooError
-from zoo.models import beats
+from zoo.models.pretrained import Config, build
 from zoo.networks import InputShape, Network
-from zoo.pretrained import at_least
 from zoo.systems import load_system, system_of
 
 TINY = ["beats_lora_tiny", "eat_lora_tiny", "beats_eat_tiny"]
@@ -100,12 +101,20 @@ def test_an_empty_clip_is_silence() -> None:
 
 def test_another_sample_rate_is_refused() -> None:
     with pytest.raises(AsdzooError, match="beats hears 16000 Hz, the input has 8000") as caught:
-        beats.build(beats.Config(encoder=beats.EncoderConfig(layers=1), init="random"), InputShape(8000, None), 2)
+        build(Config(encoder="beats", init="random"), InputShape(8000, None), 2)
     assert "input.sample_rate=16000" in caught.value.hint
 
 
-def test_an_unknown_encoder_size_is_refused_by_name() -> None:
-    with pytest.raises(AsdzooError, match=r"model: unknown key encoder\.depth"):
-        system_of(
-            "mine", {**load_system("beats_lora_tiny").resolved(), "model": {"name": "beats", "encoder": {"depth": 3}}}, "mine"
-        )
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sizes": {"depth": 3}}, "mine: model: sizes: unknown key depth"),
+        ({"sizes": {"layers": 0}}, "mine: model: sizes: layers: input should be greater than 0"),
+        ({"encoder": "beast"}, r"mine: model: unknown encoder 'beast' \(did you mean beats\?\)"),
+        ({"encoder": None}, "mine: model: encoder: input should be a valid string"),
+    ],
+)
+def test_a_mistake_about_the_encoder_is_named(change: dict[str, Any], message: str) -> None:
+    values = load_system("beats_lora_tiny").resolved()
+    with pytest.raises(AsdzooError, match=message):
+        system_of("mine", {**values, "model": {**values["model"], **change}}, "mine")

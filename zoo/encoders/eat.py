@@ -1,13 +1,15 @@
-"""EAT, the efficient audio transformer, tuned with low-rank adapters.
+"""EAT, the efficient audio transformer.
 
-Source: Chen et al., EAT: Self-Supervised Pre-Training with Efficient Audio Transformer, arXiv 2401.03497; the system is that of
-[T24 2.4]. Modules and parameters carry the names of the official Hugging Face checkpoints, and for the same weights and the
-same fbank the numbers are those of the public code. It leaves one thing open: to how many frames a clip is zero-padded. In use
-are 1024 for 10 s and 1216 for 12 s, both multiples of 64: `frame_multiple` is 64. Zero frames are looked at, as in the public
-code, but in a batch each clip sees only its own. A clip shorter than one frame (400 samples) is repeated until it fills one.
+Source: Chen et al., EAT: Self-Supervised Pre-Training with Efficient Audio Transformer, arXiv 2401.03497. Modules and
+parameters carry the names of the official Hugging Face checkpoints, and for the same weights and the same fbank the numbers are
+those of the public code. It leaves one thing open: to how many frames a clip is zero-padded. In use are 1024 for 10 s and 1216
+for 12 s, both multiples of 64: `frame_multiple` is 64. Zero frames are looked at, as in the public code, but in a batch each
+clip sees only its own. A clip shorter than one frame (400 samples) is repeated until it fills one.
+
+Files are safetensors from Hugging Face with the prefix `model.`, or fairseq torch files, the same weights under longer names.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import NonNegativeFloat, PositiveInt
@@ -15,56 +17,36 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from zoo.checkpoints.reading import Checkpoint
+from zoo.checkpoints.reading import Checkpoint, Content, renamed
 from zoo.config import Frozen
+from zoo.encoders._base import Encoder, at_least
 from zoo.errors import AsdzooError
 from zoo.features.fbank import KaldiFbank
-from zoo.networks import InputShape
-from zoo.pretrained import Branch, Encoder, PretrainedConfig, at_least
+from zoo.layers.pooling import Layout
+from zoo.metadata import AUDIOSET, Words
 
+METADATA = Words(("log-mel energies",), ("EAT",), ("transformer",), AUDIOSET)
 PATCH = 16  # frames, and mel bins
 MELS = 128
 ROWS = MELS // PATCH
+_FAIRSEQ = {
+    "modality_encoders.IMAGE.context_encoder.norm.": "pre_norm.",
+    "modality_encoders.IMAGE.local_encoder.": "local_encoder.",
+    "modality_encoders.IMAGE.extra_tokens": "extra_tokens",
+    "modality_encoders.IMAGE.fixed_positional_encoder.": "fixed_positional_encoder.",
+}
 
 
-class EncoderConfig(Frozen):
+class Sizes(Frozen):
     """Sizes; the defaults are those of the base checkpoints."""
 
     layers: PositiveInt = 12
     width: PositiveInt = 768
-    heads: PositiveInt = 12
+    heads: PositiveInt | None = None  # None: as many as are 64 wide, as in all official checkpoints; no tensor tells
     hidden: PositiveInt = 3072  # of the feed-forward part
     columns: PositiveInt = 768  # the longest clip in columns of 16 frames, about two minutes
     frame_multiple: PositiveInt = 64  # open: clips are zero-padded to a multiple of so many frames; a multiple of 16
     dropout: NonNegativeFloat = 0.0  # in training, after each half of a block
-
-
-class Config(PretrainedConfig):
-    """The system's model."""
-
-    encoder: EncoderConfig = EncoderConfig()
-
-
-def build(config: Config, shape: InputShape, classes: int) -> Branch:
-    """EAT with pooling, head and the adapters of its plan. Raises: AsdzooError when weights are missing or do not fit."""
-    return Branch(EAT(config.encoder), config, shape, classes)
-
-
-def encoder_for(checkpoint: Checkpoint) -> "EAT":
-    """An encoder with the sizes of a checkpoint; no tensor tells the number of heads, but all official ones are 64 wide.
-
-    Raises: KeyError, IndexError, ValueError when a tensor that tells does not.
-    """
-    tensors = checkpoint.tensors
-    width = len(tensors["local_encoder.proj.weight"])
-    config = EncoderConfig(
-        layers=sum(name.endswith(".mlp.fc1.weight") for name in tensors),
-        width=width,
-        heads=max(1, width // 64),
-        hidden=len(tensors["blocks.0.mlp.fc1.weight"]),
-        columns=tensors["fixed_positional_encoder.positions"].shape[1] // ROWS,
-    )
-    return EAT(config)
 
 
 class EAT(Encoder):
@@ -74,12 +56,22 @@ class EAT(Encoder):
     `padding` is True where a token is not to be looked at, bool (batch, tokens); outputs there mean nothing.
     """
 
-    kind = "eat"
-    class_token = True
+    sizes = Sizes
+    layout = Layout(front=1, bands=ROWS)
     layer_list = "blocks"
     matrices: ClassVar = {"qkv": "attn.qkv", "proj": "attn.proj", "fc1": "mlp.fc1", "fc2": "mlp.fc2"}
+    tiny: ClassVar = {"layers": 2, "width": 64, "heads": 1, "hidden": 128, "columns": 192}
+    ignorable = (
+        "fc_norm.",  # classifier of fine-tuned files
+        "head.",
+        "modality_encoders.IMAGE.decoder.",  # pretraining
+        "_ema",
+        "recon_proj.",
+        "cls_proj.",
+        "center",
+    )
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: Sizes) -> None:
         super().__init__()
         self.width = config.width
         self.frame_multiple = config.frame_multiple
@@ -91,10 +83,24 @@ class EAT(Encoder):
         self.pre_norm = nn.LayerNorm(config.width, eps=1e-6)
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
 
-    def settings(self) -> dict[str, object]:
-        return {}
+    @classmethod
+    def claim(cls, content: Content) -> dict[str, Any] | None:
+        names = renamed(content, "local_encoder.proj.weight", ("", "model."))
+        if names is None:
+            names = renamed(content, "modality_encoders.IMAGE.local_encoder.proj.weight", ("", "model."))
+        return None if names is None else {_short(name): value for name, value in names.items()}
 
-    def fbank(self, waves: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    @classmethod
+    def told(cls, checkpoint: Checkpoint) -> dict[str, Any]:
+        tensors = checkpoint.tensors
+        return {
+            "layers": sum(name.endswith(".mlp.fc1.weight") for name in tensors),
+            "width": len(tensors["local_encoder.proj.weight"]),
+            "hidden": len(tensors["blocks.0.mlp.fc1.weight"]),
+            "columns": tensors["fixed_positional_encoder.positions"].shape[1] // ROWS,
+        }
+
+    def features(self, waves: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Normalised, zero-padded log mel energies and padding of tokens: (batch, frames, 128), (batch, tokens) or None."""
         waves, lengths = at_least(waves, lengths, self.front_end.length)
         inside = None if lengths is None else torch.arange(waves.shape[1], device=waves.device) < lengths[:, None]
@@ -121,12 +127,12 @@ class EAT(Encoder):
         normed: Tensor = self.pre_norm(x)
         return normed
 
-    def hidden_states(self, fbank: Tensor, padding: Tensor | None = None) -> list[Tensor]:
-        return self._run(fbank, padding, every=True)
+    def hidden_states(self, features: Tensor, padding: Tensor | None = None) -> list[Tensor]:
+        return self._run(features, padding, every=True)
 
-    def forward(self, fbank: Tensor, padding: Tensor | None = None) -> Tensor:
+    def forward(self, features: Tensor, padding: Tensor | None = None) -> Tensor:
         """All tokens of the last block, or the first `outputs`."""
-        return self._run(fbank, padding, every=False)[-1]
+        return self._run(features, padding, every=False)[-1]
 
     def _run(self, fbank: Tensor, padding: Tensor | None, every: bool) -> list[Tensor]:
         x = self.embed(fbank)
@@ -140,6 +146,14 @@ class EAT(Encoder):
                 x = block(x, visible, outputs)
             states = [*states, x] if every else [x]
         return states
+
+
+def _short(name: str) -> str:
+    """An official name of fairseq's as the Hugging Face files have it."""
+    for long, short in _FAIRSEQ.items():
+        if name.startswith(long):
+            return short + name.removeprefix(long)
+    return name
 
 
 def _normalised(fbank: Tensor) -> Tensor:
@@ -170,7 +184,7 @@ class _Positions(nn.Module):
 class _Block(nn.Module):
     """Post-norm block; it gives all tokens, or the first `outputs` alone."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: Sizes) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(config.width, eps=1e-6)
         self.attn = _Attention(config)
@@ -190,9 +204,9 @@ class _Block(nn.Module):
 
 
 class _Attention(nn.Module):
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: Sizes) -> None:
         super().__init__()
-        self.heads = config.heads
+        self.heads = config.heads or max(1, config.width // 64)
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.proj = nn.Linear(config.width, config.width)
 
@@ -202,3 +216,6 @@ class _Attention(nn.Module):
         y = F.scaled_dot_product_attention(q[:, :, :outputs], k, v, attn_mask=visible)
         mixed: Tensor = self.proj(y.transpose(1, 2).flatten(2))
         return mixed
+
+
+ENCODER = EAT

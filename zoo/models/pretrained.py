@@ -1,22 +1,23 @@
-"""What the pretrained systems share: an encoder with frozen weights, what is trained beside it, and what of it is saved.
+"""A pretrained encoder, any of `zoo/encoders/`, tuned by a plan: what is trained beside its weights, and what of it is saved.
 
-waves -> fbank -> SpecAugment -> encoder with adapters -> pooling -> projection -> embedding -> ArcFace
+waves -> features -> SpecAugment -> encoder with adapters -> pooling -> projection -> embedding -> ArcFace
 
-Only what training changes is saved, with the checksum of the frozen weights: adapters fit no other base.
+Sources: [T24 2.3-2.4], [LoRA]. Only what training changes is saved, with the checksum of the frozen weights: adapters fit no
+other base.
 """
 
 import hashlib
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from zoo import losses
-from zoo.checkpoints import reading as weights
-from zoo.config import Frozen
+from zoo import losses, registry
+from zoo.checkpoints.reading import filled
+from zoo.config import Frozen, parse
+from zoo.encoders._base import Encoder
 from zoo.errors import AsdzooError, listed
 from zoo.features.augment import SpecAugment
 from zoo.layers.lora import Tuning, add_adapters, ranks
@@ -35,50 +36,57 @@ class AugmentConfig(Frozen):
     time: NonNegativeInt = 80  # frames, the widest mask [T24 2.3]
 
 
-class PretrainedConfig(Frozen):
-    """What the systems with one pretrained encoder have in common; the encoder's sizes are added by its module."""
+class Config(Frozen):
+    """The system's model."""
 
+    encoder: str  # a name of zoo/encoders/
     weights: str | None = None  # a name of `asdzoo weights list`, or the path of an official checkpoint
     init: Literal["checkpoint", "random"] = "checkpoint"  # random: for tests; marks the run as untrained
+    sizes: dict[str, Any] = Field(default_factory=dict)  # of the encoder; what a checkpoint tells of them need not be said
     tuning: Tuning = Tuning()
     pooling: PoolingName = "mean"
     projection: PositiveInt | None = None  # embedding size after a linear map without bias; None: what pooling gives
-    augment: AugmentConfig = AugmentConfig()
+    augment: AugmentConfig = AugmentConfig()  # of an encoder that hears spectra; waves are not masked
     loss: LossBlock = arcface.Config()
     checkpointing: bool = False  # compute activations twice instead of keeping them: less memory, a third slower
 
+    @model_validator(mode="before")
+    @classmethod
+    def _waves_are_not_masked(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and isinstance(name := values.get("encoder"), str) and not _kind(name).spectral:
+            return {"augment": _NO_MASKS, **values}
+        return values
 
-class Encoder(nn.Module, ABC):
-    """A pretrained audio transformer; parameters carry the names of its official checkpoints."""
+    @model_validator(mode="after")
+    def _the_encoder_agrees(self) -> "Config":
+        kind = _kind(self.encoder)
+        parse(kind.sizes, self.sizes, "sizes")
+        if not kind.spectral and self.augment != _NO_MASKS:
+            raise ValueError(f"augment masks spectra, and {self.encoder} hears waves: leave it out")
+        return self
 
-    kind: ClassVar[str]  # of checkpoints that fit
-    sample_rate: ClassVar[int] = 16000  # Hz
-    class_token: ClassVar[bool] = False  # the first token stands for the clip
-    layer_list: ClassVar[str]  # name of the module list of layers
-    matrices: ClassVar[Mapping[str, str]]  # short name of what can be adapted -> module inside a layer
-    width: int
-    checkpointing: bool = False
-    outputs: int | None = None  # so many first tokens of the last layer are wanted; None: all
 
-    @abstractmethod
-    def fbank(self, waves: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Waves (batch, samples) to normalised features (batch, frames, mels) and the padding of their tokens, or None."""
+_NO_MASKS = AugmentConfig(frequency=0, time=0)
 
-    @abstractmethod
-    def forward(self, fbank: Tensor, padding: Tensor | None = None) -> Tensor:
-        """Features to the last layer's tokens (batch, tokens, width); it may leave out those after the first `outputs`."""
 
-    @abstractmethod
-    def hidden_states(self, fbank: Tensor, padding: Tensor | None = None) -> list[Tensor]:
-        """The input of the first layer and the output of every layer, each (batch, tokens, width)."""
+def build(config: Config, shape: InputShape, classes: int) -> "Pretrained":
+    """Encoder, pooling, head and the adapters of the plan.
 
-    @abstractmethod
-    def settings(self) -> dict[str, object]:
-        """What a checkpoint's own configuration has to say beyond the shapes of its tensors, where it says anything."""
+    Raises: AsdzooError when the weights are missing or do not fit, or the plan names what is not there.
+    """
+    return Pretrained(config, shape, classes)
 
-    def layers(self) -> int:
-        """Number of layers."""
-        return len(list(self.get_submodule(self.layer_list).children()))
+
+def _kind(name: str) -> type[Encoder]:
+    kind: type[Encoder] = registry.module("encoder", name).ENCODER
+    return kind
+
+
+def _encoder(config: Config) -> Encoder:
+    kind = _kind(config.encoder)
+    if config.init == "random":
+        return kind(parse(kind.sizes, config.sizes, "sizes"))
+    return filled(kind, config.encoder, config.weights, config.sizes)
 
 
 class PretrainedNetwork(Network):
@@ -132,58 +140,39 @@ def _shown(state: Mapping[str, Tensor]) -> str:
     return bytes(state[_CHECKSUM].tolist()).hex()[:12]
 
 
-class Branch(PretrainedNetwork):
-    """One encoder, tuned by a plan, with pooling and an ArcFace head.
+class Pretrained(PretrainedNetwork):
+    """One encoder, tuned by a plan, with pooling and an ArcFace head."""
 
-    Raises: AsdzooError when the weights are missing or do not fit, or the plan names what is not there.
-    """
-
-    def __init__(self, encoder: Encoder, config: PretrainedConfig, shape: InputShape, classes: int) -> None:
+    def __init__(self, config: Config, shape: InputShape, classes: int) -> None:
         super().__init__()
-        if shape.sample_rate != encoder.sample_rate:
+        kind = _kind(config.encoder)
+        if shape.sample_rate != kind.sample_rate:
             raise AsdzooError(
-                f"{encoder.kind} hears {encoder.sample_rate} Hz, the input has {shape.sample_rate}",
-                f"set input.sample_rate={encoder.sample_rate}",
+                f"{config.encoder} hears {kind.sample_rate} Hz, the input has {shape.sample_rate}",
+                f"set input.sample_rate={kind.sample_rate}",
             )
         self.untrained = config.init == "random"
-        if not self.untrained:
-            weights.load(encoder, config.weights)
+        self.encoder = encoder = _encoder(config)
         if config.tuning.mode == "lora":
             adapted = ranks(config.tuning, encoder.layer_list, encoder.layers(), encoder.matrices)
             add_adapters(encoder, config.tuning, adapted)
         else:
             encoder.requires_grad_(config.tuning.mode == "full")
         encoder.checkpointing = config.checkpointing
-        encoder.outputs = 1 if config.pooling == "class_token" else None
+        encoder.outputs = encoder.layout.front if config.pooling == "class_token" else None
         self.same_length = shape.samples is not None
-        self.encoder = encoder
-        self.augment = SpecAugment(config.augment.frequency, config.augment.time)
-        self.pooling = pooling(config.pooling, encoder.width, encoder.class_token)
+        self.augment = SpecAugment(config.augment.frequency, config.augment.time) if encoder.spectral else nn.Identity()
+        self.pooling = pooling(config.pooling, encoder.width, encoder.layout)
         self.dim = config.projection or self.pooling.dim
         self.projection = nn.Linear(self.pooling.dim, self.dim, bias=False) if config.projection else nn.Identity()
         self.head = losses.build(config.loss, self.dim, classes)
 
     def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
         with torch.no_grad():
-            fbank, padding = self.encoder.fbank(waves, None if self.same_length else lengths)
-        tokens = self.encoder(self.augment(fbank), padding)
+            features, padding = self.encoder.features(waves, None if self.same_length else lengths)
+        tokens = self.encoder(self.augment(features), padding)
         embeddings: Tensor = self.projection(self.pooling(tokens, padding))
         return embeddings.float()
 
     def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
         return {"arcface": self.head(self(waves, lengths), labels)}
-
-
-def at_least(waves: Tensor, lengths: Tensor | None, samples: int) -> tuple[Tensor, Tensor | None]:
-    """The batch with clips that are shorter than `samples` repeated until they have as many; others are left as they are."""
-    batch, width = waves.shape
-    if lengths is None:
-        if width >= samples:
-            return waves, None
-        return waves.repeat(1, -(-samples // max(width, 1)))[:, :samples], None
-    head = torch.arange(samples, device=waves.device).expand(batch, -1)
-    repeated = waves.gather(1, (head % lengths.clamp_min(1)[:, None]).clamp_max(width - 1))
-    front = torch.where(
-        (lengths < samples)[:, None], repeated, nn.functional.pad(waves[:, :samples], (0, max(0, samples - width)))
-    )
-    return torch.cat([front, waves[:, samples:]], dim=1), lengths.clamp_min(samples)

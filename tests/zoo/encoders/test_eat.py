@@ -7,15 +7,16 @@ import torch
 
 from tests.zoo.formula import fill, waves
 from tests.zoo.golden import agrees, golden
+from zoo.encoders import eat
 from zoo.errors import AsdzooError
-from zoo.models import eat
+from zoo.models.pretrained import Config, build
 from zoo.networks import InputShape
 
 GOLDEN = golden("eat")
-SMALL = eat.EncoderConfig(layers=2, width=96, heads=3, hidden=384)
+SMALL = eat.Sizes(layers=2, width=96, heads=3, hidden=384)
 
 
-def filled(config: eat.EncoderConfig) -> eat.EAT:
+def filled(config: eat.Sizes) -> eat.EAT:
     encoder = eat.EAT(config).eval().requires_grad_(False)
     fill(encoder)
     return encoder
@@ -23,12 +24,12 @@ def filled(config: eat.EncoderConfig) -> eat.EAT:
 
 @pytest.fixture(scope="module")
 def networks() -> dict[str, eat.EAT]:
-    return {"large": filled(eat.EncoderConfig()), "small": filled(SMALL)}
+    return {"large": filled(eat.Sizes()), "small": filled(SMALL)}
 
 
 def test_every_part(networks: dict[str, eat.EAT]) -> None:
     encoder, parts = networks["large"], GOLDEN["parts"]
-    fbank, _ = encoder.fbank(waves(2))
+    fbank, _ = encoder.features(waves(2))
     agrees(fbank, parts["fbank"])
     agrees(encoder.local_encoder["proj"](fbank[:, None]).flatten(2).transpose(1, 2), parts["patches"])
     agrees(encoder.fixed_positional_encoder(128)[0], parts["positions"])
@@ -43,7 +44,7 @@ def test_every_part(networks: dict[str, eat.EAT]) -> None:
 @pytest.mark.parametrize("case", GOLDEN["outputs"])
 def test_outputs(networks: dict[str, eat.EAT], case: dict[str, Any]) -> None:
     encoder = networks[case["network"]]
-    fbank, _ = encoder.fbank(waves(case["seconds"]))
+    fbank, _ = encoder.features(waves(case["seconds"]))
     assert fbank.shape[1] == case["frames"]
     agrees(encoder(fbank), case["probe"])
 
@@ -54,7 +55,7 @@ def test_padded_outputs(networks: dict[str, eat.EAT], case: dict[str, Any]) -> N
     batch = torch.cat([waves(case["seconds"]), waves(case["seconds"], "other")])
     lengths = torch.tensor([samples, int(samples * 0.4)])
     batch[1, lengths[1] :] = 0
-    fbank, padding = encoder.fbank(batch, lengths)
+    fbank, padding = encoder.features(batch, lengths)
     assert padding is not None
     assert (~padding).sum(1).tolist() == case["valid"]
     tokens = encoder(fbank, padding)
@@ -64,7 +65,7 @@ def test_padded_outputs(networks: dict[str, eat.EAT], case: dict[str, Any]) -> N
 
 def test_hidden_states(networks: dict[str, eat.EAT]) -> None:
     encoder = networks["small"]
-    fbank, _ = encoder.fbank(waves(2))
+    fbank, _ = encoder.features(waves(2))
     states = encoder.hidden_states(fbank)
     torch.testing.assert_close(states[0], encoder.embed(fbank))
     torch.testing.assert_close(states[1], encoder.blocks[0](states[0], None))
@@ -75,7 +76,7 @@ def test_hidden_states(networks: dict[str, eat.EAT]) -> None:
 def test_the_class_token_alone_is_the_same(networks: dict[str, eat.EAT]) -> None:
     encoder = networks["small"]
     batch = torch.cat([waves(3), waves(3, "other")])
-    fbank, padding = encoder.fbank(batch, torch.tensor([48000, 20000]))
+    fbank, padding = encoder.features(batch, torch.tensor([48000, 20000]))
     everything = encoder(fbank, padding)
     encoder.outputs = 1
     try:
@@ -89,11 +90,11 @@ def test_a_clip_does_not_depend_on_its_batch(networks: dict[str, eat.EAT]) -> No
     encoder = networks["small"]
     short, long = waves(6, "short"), waves(18, "long")
     batch = torch.cat([torch.nn.functional.pad(short, (0, long.shape[1] - short.shape[1])), long])
-    fbank, padding = encoder.fbank(batch, torch.tensor([short.shape[1], long.shape[1]]))
+    fbank, padding = encoder.features(batch, torch.tensor([short.shape[1], long.shape[1]]))
     together = encoder(fbank, padding)
-    alone = encoder(encoder.fbank(short)[0])
+    alone = encoder(encoder.features(short)[0])
     torch.testing.assert_close(together[0, : alone.shape[1]], alone[0], rtol=0, atol=2e-5)
-    torch.testing.assert_close(together[1:], encoder(encoder.fbank(long)[0]), rtol=0, atol=2e-5)
+    torch.testing.assert_close(together[1:], encoder(encoder.features(long)[0]), rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("length", [399, 37, 1])
@@ -101,12 +102,12 @@ def test_a_clip_shorter_than_a_frame_is_repeated(networks: dict[str, eat.EAT], l
     encoder = networks["small"]
     clip = waves(1)[:, :length]
     repeated = clip.repeat(1, 400 // length + 1)[:, :400]
-    torch.testing.assert_close(encoder(encoder.fbank(clip)[0]), encoder(encoder.fbank(repeated)[0]))
+    torch.testing.assert_close(encoder(encoder.features(clip)[0]), encoder(encoder.features(repeated)[0]))
 
 
 def test_checkpointing_gives_the_same_gradients() -> None:
     encoder = filled(SMALL).requires_grad_(True)
-    fbank, _ = encoder.fbank(waves(1))
+    fbank, _ = encoder.features(waves(1))
     gradients = []
     for encoder.checkpointing in (False, True):
         encoder.zero_grad()
@@ -119,23 +120,23 @@ def test_checkpointing_gives_the_same_gradients() -> None:
 
 def test_official_size() -> None:
     with torch.device("meta"):
-        encoder = eat.EAT(eat.EncoderConfig())
+        encoder = eat.EAT(eat.Sizes())
     # 4 bytes each: the official file of 359,905,840 bytes less its header
     assert sum(value.numel() for value in encoder.state_dict().values()) == 89_972_736
 
 
 def test_a_clip_longer_than_the_positions_is_refused() -> None:
     encoder = eat.EAT(SMALL.model_copy(update={"columns": 8}))
-    encoder(encoder.fbank(waves(1))[0])
+    encoder(encoder.features(waves(1))[0])
     with pytest.raises(AsdzooError, match=r"2\.6 s, EAT has positions for 1\.3 s") as caught:
-        encoder(encoder.fbank(waves(2))[0])
+        encoder(encoder.features(waves(2))[0])
     assert "input.seconds" in caught.value.hint
 
 
 def test_random_weights_are_finite_and_marked() -> None:
     torch.manual_seed(0)
-    config = eat.Config(encoder=SMALL, init="random", pooling="class_token")
-    network = eat.build(config, InputShape(16000, 16000), 3)
+    config = Config(encoder="eat", sizes=SMALL.model_dump(), init="random", pooling="class_token")
+    network = build(config, InputShape(16000, 16000), 3)
     assert network.untrained
     embeddings = network.eval()(torch.cat([waves(1), waves(1, "other")]))
     assert embeddings.shape == (2, network.dim) == (2, 96)

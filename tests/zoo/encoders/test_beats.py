@@ -8,14 +8,15 @@ from torch import Tensor
 
 from tests.zoo.formula import fill, waves
 from tests.zoo.golden import agrees, golden
-from zoo.models import beats
+from zoo.encoders import beats
+from zoo.models.pretrained import Config, build
 from zoo.networks import InputShape
 
 GOLDEN = golden("beats")
-SMALL = beats.EncoderConfig(layers=2, width=96, heads=3, hidden=192, patch_width=64, position_groups=4)
+SMALL = beats.Sizes(layers=2, width=96, heads=3, hidden=192, patch_width=64, position_groups=4)
 
 
-def filled(config: beats.EncoderConfig) -> beats.BEATs:
+def filled(config: beats.Sizes) -> beats.BEATs:
     encoder = beats.BEATs(config).eval().requires_grad_(False)
     fill(encoder)
     return encoder
@@ -23,7 +24,7 @@ def filled(config: beats.EncoderConfig) -> beats.BEATs:
 
 @pytest.fixture(scope="module")
 def networks() -> dict[str, beats.BEATs]:
-    return {"large": filled(beats.EncoderConfig()), "small": filled(SMALL)}
+    return {"large": filled(beats.Sizes()), "small": filled(SMALL)}
 
 
 def ahead(valid: list[int], patches: int) -> Tensor:
@@ -33,7 +34,7 @@ def ahead(valid: list[int], patches: int) -> Tensor:
 
 def test_every_part(networks: dict[str, beats.BEATs]) -> None:
     encoder, parts = networks["large"], GOLDEN["parts"]
-    fbank, _ = encoder.fbank(waves(2))
+    fbank, _ = encoder.features(waves(2))
     agrees(fbank, parts["fbank"])
     patches = encoder.embed(fbank)
     agrees(patches, parts["patches"])
@@ -52,7 +53,7 @@ def test_every_part(networks: dict[str, beats.BEATs]) -> None:
 @pytest.mark.parametrize("case", GOLDEN["outputs"])
 def test_outputs(networks: dict[str, beats.BEATs], case: dict[str, Any]) -> None:
     encoder = networks[case["network"]]
-    fbank, _ = encoder.fbank(waves(case["seconds"]))
+    fbank, _ = encoder.features(waves(case["seconds"]))
     agrees(encoder(fbank), case["probe"])
 
 
@@ -62,7 +63,7 @@ def test_padded_outputs(networks: dict[str, beats.BEATs], case: dict[str, Any]) 
     batch = torch.cat([waves(case["seconds"]), waves(case["seconds"], "other")])
     lengths = torch.tensor([samples, int(samples * 0.6)])
     batch[1, lengths[1] :] = 0
-    fbank, padding = encoder.fbank(batch, lengths)
+    fbank, padding = encoder.features(batch, lengths)
     assert padding is not None
     if case["mask"] == "by_columns":
         assert (~padding).sum(1).tolist() == case["valid"]
@@ -74,7 +75,7 @@ def test_padded_outputs(networks: dict[str, beats.BEATs], case: dict[str, Any]) 
 
 
 def test_hidden_states(networks: dict[str, beats.BEATs]) -> None:
-    fbank, _ = networks["small"].fbank(waves(2))
+    fbank, _ = networks["small"].features(waves(2))
     states = networks["small"].hidden_states(fbank)
     assert len(states) == len(GOLDEN["layers"])
     for state, probe in zip(states, GOLDEN["layers"], strict=True):
@@ -86,11 +87,11 @@ def test_a_clip_does_not_depend_on_its_batch(networks: dict[str, beats.BEATs]) -
     encoder = networks["small"]
     short, long = waves(6, "short"), waves(18, "long")
     batch = torch.cat([torch.nn.functional.pad(short, (0, long.shape[1] - short.shape[1])), long])
-    fbank, padding = encoder.fbank(batch, torch.tensor([short.shape[1], long.shape[1]]))
+    fbank, padding = encoder.features(batch, torch.tensor([short.shape[1], long.shape[1]]))
     together = encoder(fbank, padding)
-    alone = encoder(encoder.fbank(short)[0])
+    alone = encoder(encoder.features(short)[0])
     torch.testing.assert_close(together[0, : alone.shape[1]], alone[0], rtol=0, atol=2e-5)
-    torch.testing.assert_close(together[1:], encoder(encoder.fbank(long)[0]), rtol=0, atol=2e-5)
+    torch.testing.assert_close(together[1:], encoder(encoder.features(long)[0]), rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("length", [2799, 400, 37, 1])
@@ -98,10 +99,10 @@ def test_a_clip_shorter_than_a_patch_is_repeated(networks: dict[str, beats.BEATs
     encoder = networks["small"]
     clip = waves(1)[:, :length]
     repeated = clip.repeat(1, 2800 // length + 1)[:, :2800]
-    alone = encoder(encoder.fbank(clip)[0])
-    torch.testing.assert_close(alone, encoder(encoder.fbank(repeated)[0]))
+    alone = encoder(encoder.features(clip)[0])
+    torch.testing.assert_close(alone, encoder(encoder.features(repeated)[0]))
     batch = torch.cat([torch.nn.functional.pad(clip, (0, 8000 - length)), waves(0.5)])
-    fbank, padding = encoder.fbank(batch, torch.tensor([length, 8000]))
+    fbank, padding = encoder.features(batch, torch.tensor([length, 8000]))
     together = encoder(fbank, padding)
     torch.testing.assert_close(together[:1, :8], alone, rtol=0, atol=2e-5)
     assert padding is not None
@@ -110,13 +111,13 @@ def test_a_clip_shorter_than_a_patch_is_repeated(networks: dict[str, beats.BEATs
 
 def test_features_are_normalised_by_the_given_statistics(networks: dict[str, beats.BEATs]) -> None:
     other = beats.BEATs(SMALL.model_copy(update={"fbank_mean": 11.0, "fbank_deviation": 5.0}))
-    expected = (networks["small"].fbank(waves(1))[0] * 2 * 6.55582 + 15.41663 - 11.0) / 10.0
-    torch.testing.assert_close(other.fbank(waves(1))[0], expected)
+    expected = (networks["small"].features(waves(1))[0] * 2 * 6.55582 + 15.41663 - 11.0) / 10.0
+    torch.testing.assert_close(other.features(waves(1))[0], expected)
 
 
 def test_checkpointing_gives_the_same_gradients() -> None:
     encoder = filled(SMALL).requires_grad_(True)
-    fbank, _ = encoder.fbank(waves(1))
+    fbank, _ = encoder.features(waves(1))
     gradients = []
     for encoder.checkpointing in (False, True):
         encoder.zero_grad()
@@ -129,14 +130,15 @@ def test_checkpointing_gives_the_same_gradients() -> None:
 
 def test_official_size() -> None:
     with torch.device("meta"):
-        encoder = beats.BEATs(beats.EncoderConfig())
+        encoder = beats.BEATs(beats.Sizes())
     table = encoder.get_parameter("encoder.layers.0.self_attn.relative_attention_bias.weight").numel()
     assert sum(value.numel() for value in encoder.state_dict().values()) + 11 * table == 90_354_032  # of BEATs_iter3.pt
 
 
 def test_random_weights_are_finite_and_marked() -> None:
     torch.manual_seed(0)
-    network = beats.build(beats.Config(encoder=SMALL, init="random", projection=8), InputShape(16000, 16000), 3)
+    config = Config(encoder="beats", sizes=SMALL.model_dump(), init="random", projection=8)
+    network = build(config, InputShape(16000, 16000), 3)
     assert network.untrained
     embeddings = network.eval()(torch.cat([waves(1), waves(1, "other")]))
     assert embeddings.shape == (2, network.dim) == (2, 8)

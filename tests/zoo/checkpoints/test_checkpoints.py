@@ -2,6 +2,7 @@
 
 import pickle
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from torch import Tensor
 from zoo.checkpoints import known as checkpoints
 from zoo.checkpoints import reading as weights
 from zoo.cli.weights import app as weights_app
+from zoo.encoders import beats, eat
+from zoo.encoders._base import Encoder
 from zoo.errors import AsdzooError
-from zoo.models import beats, eat
-from zoo.pretrained import Encoder
 
-BEATS = beats.EncoderConfig(layers=3, width=32, heads=2, hidden=64, patch_width=16, position_kernel=8, position_groups=2)
-EAT = eat.EncoderConfig(layers=3, width=128, heads=2, hidden=256, columns=64)
+BEATS = beats.Sizes(layers=3, width=32, heads=2, hidden=64, patch_width=16, position_kernel=8, position_groups=2)
+EAT = eat.Sizes(layers=3, width=128, hidden=256, columns=64)
+KINDS: dict[str, type[Encoder]] = {"beats": beats.BEATs, "eat": eat.EAT}
 TABLE = "encoder.layers.{}.self_attn.relative_attention_bias.weight"
 
 
@@ -34,7 +36,7 @@ def made(kind: str, seed: int) -> Encoder:
 def official(encoder: Encoder) -> dict[str, Tensor]:
     """A state dict as the authors' code writes it: BEATs repeats the position table in every layer."""
     state = {name: value.clone() for name, value in encoder.state_dict().items()}
-    if encoder.kind == "beats":
+    if isinstance(encoder, beats.BEATs):
         state.update({TABLE.format(layer): state[TABLE.format(0)].clone() for layer in range(1, encoder.layers())})
     return state
 
@@ -99,9 +101,13 @@ def beats_path(tmp_path: Path) -> Path:
     return tmp_path / "beats.pt"
 
 
+def load(kind: str, source: Path | str, **given: Any) -> Encoder:
+    return weights.filled(KINDS[kind], kind, str(source), given)
+
+
 def loaded_equals_saved(kind: str, path: Path) -> None:
-    encoder, source = made(kind, 0), made(kind, 1)
-    weights.load(encoder, str(path))
+    encoder, source = load(kind, path), made(kind, 1)
+    assert encoder.state_dict().keys() == source.state_dict().keys()
     for name, value in encoder.state_dict().items():
         assert torch.equal(value, source.state_dict()[name]), name
 
@@ -123,10 +129,13 @@ def test_safetensors_come_back_bit_for_bit(extra: dict[str, Tensor], tmp_path: P
 def test_check_says_what_a_file_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(finetuned_file(made("beats", 1)), tmp_path / "file.pt")
     report = weights.check(tmp_path / "file.pt")
-    assert (report.kind, report.layers, report.width, report.ignored, report.name) == ("beats", 3, 32, ("predictor.",), None)
+    assert (report.encoder, report.others, report.ignored, report.name) == ("beats", (), ("predictor.",), None)
+    assert BEATS.model_copy(update=report.sizes) == BEATS
+    assert report.sizes.keys() == BEATS.model_dump().keys() - {"dropout", "fbank_mean", "fbank_deviation"}
     assert report.parameters == sum(value.numel() for value in made("beats", 1).state_dict().values())
     save_file({f"model.{name}": value for name, value in official(made("eat", 1)).items()}, tmp_path / "eat.safetensors")
-    assert weights.check(tmp_path / "eat.safetensors").layers == 3
+    report = weights.check(tmp_path / "eat.safetensors")
+    assert report.sizes == {"layers": 3, "width": 128, "hidden": 256, "columns": 64}
 
 
 def changed(path: Path, **tensors: Tensor | None) -> None:
@@ -152,37 +161,50 @@ def changed(path: Path, **tensors: Tensor | None) -> None:
 )
 def test_what_does_not_fit_is_named(tensors: dict[str, Tensor | None], message: str, beats_path: Path) -> None:
     changed(beats_path, **tensors)
-    before = made("beats", 0)
-    encoder = made("beats", 0)
-    with pytest.raises(AsdzooError, match=re.escape(message)):
-        weights.load(encoder, str(beats_path))
-    assert all(torch.equal(value, before.state_dict()[name]) for name, value in encoder.state_dict().items())
+    for read in (weights.check, partial(load, "beats")):
+        with pytest.raises(AsdzooError, match=re.escape(message)):
+            read(beats_path)
 
 
-@pytest.mark.parametrize(("key", "value"), [("deep_norm", False), ("max_distance", 1280), ("activation_fn", "relu")])
+@pytest.mark.parametrize(("key", "value"), [("deep_norm", False), ("activation_fn", "relu")])
 def test_other_settings_are_refused(key: str, value: object, beats_path: Path) -> None:
     content = torch.load(beats_path, weights_only=True)
     content["cfg"][key] = value
     torch.save(content, beats_path)
     with pytest.raises(AsdzooError, match=f"its {key} is {value!r}"):
-        weights.load(made("beats", 0), str(beats_path))
+        load("beats", beats_path)
+
+
+def test_what_a_file_says_of_itself_is_taken(beats_path: Path) -> None:
+    content = torch.load(beats_path, weights_only=True)
+    content["cfg"]["max_distance"] = 1280
+    torch.save(content, beats_path)
+    assert isinstance(encoder := load("beats", beats_path), beats.BEATs)
+    assert encoder.max_distance == 1280
+    with pytest.raises(AsdzooError, match=r"has max_distance 1280, model\.sizes\.max_distance is 800") as caught:
+        load("beats", beats_path, max_distance=800)
+    assert caught.value.hint.endswith("--set model.sizes={}")
+    assert isinstance(encoder := load("beats", beats_path, layers=3, fbank_mean=11.0), beats.BEATs)
+    assert encoder.fbank_mean == 11.0
 
 
 def test_the_wrong_encoder_is_refused(beats_path: Path) -> None:
-    with pytest.raises(AsdzooError, match="holds beats weights, the system needs eat"):
-        weights.load(made("eat", 0), str(beats_path))
+    with pytest.raises(AsdzooError, match="holds beats weights, the system needs eat") as caught:
+        load("eat", beats_path)
+    assert "--set model.encoder=beats" in caught.value.hint
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     torch.save({"model": {"conv1.weight": torch.ones(3)}}, tmp_path / "resnet.pt")
-    with pytest.raises(AsdzooError, match=r"neither BEATs nor EAT weights \(it begins with conv1.weight\)"):
-        weights.read(tmp_path / "resnet.pt")
+    for read in (weights.check, partial(load, "beats")):
+        with pytest.raises(AsdzooError, match=r"weights of no known encoder \(.*beats, .*\): it begins with conv1.weight"):
+            read(tmp_path / "resnet.pt")
     torch.save([torch.ones(3)], tmp_path / "list.pt")
     with pytest.raises(AsdzooError, match="holds a list, not named tensors"):
         weights.read(tmp_path / "list.pt")
     torch.save({"patch_embedding.weight": torch.ones(1), "layer_norm.bias": "none"}, tmp_path / "text.pt")
     with pytest.raises(AsdzooError, match="bias is no tensor"):
-        weights.read(tmp_path / "text.pt")
+        weights.check(tmp_path / "text.pt")
     torch.save({"patch_embedding.weight": torch.ones(1)}, tmp_path / "part.pt")
     with pytest.raises(AsdzooError, match="weight_v' is missing"):
         weights.check(tmp_path / "part.pt")
@@ -285,18 +307,17 @@ def test_a_failed_download_is_one_sentence(served: Path, monkeypatch: pytest.Mon
 
 def test_what_was_fetched_is_found_and_verified(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: str(served))
-    loaded = made("beats", 0)
-    weights.load(loaded, "here")
+    loaded = load("beats", "here")
     assert torch.equal(loaded.get_parameter("layer_norm.bias"), made("beats", 1).get_parameter("layer_norm.bias"))
     served.write_bytes(served.read_bytes()[:-1])
     with pytest.raises(AsdzooError, match="bytes, here has"):
-        weights.load(loaded, "here")
+        load("beats", "here")
 
 
 def test_what_was_not_fetched_is_said(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: None)
     with pytest.raises(AsdzooError, match="pretrained weights here are not here") as caught:
-        weights.load(made("beats", 0), "here")
+        load("beats", "here")
     assert caught.value.hint.startswith("asdzoo weights fetch here")
 
 

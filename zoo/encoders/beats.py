@@ -1,16 +1,20 @@
-"""BEATs, an audio transformer pretrained with acoustic tokenizers, tuned with low-rank adapters.
+"""BEATs, an audio transformer pretrained with acoustic tokenizers.
 
-Source: Chen et al., BEATs: Audio Pre-Training with Acoustic Tokenizers, arXiv 2212.09058; the system is that of [T24 2.3] and
-[LoRA]. Modules and parameters carry the names of the official checkpoints, and for the same weights and the same patches the
-numbers are those of the public code. Two things differ:
+Source: Chen et al., BEATs: Audio Pre-Training with Acoustic Tokenizers, arXiv 2212.09058. Modules and
+parameters carry the names of the official checkpoints, and for the same weights and the same patches the numbers are those of
+the public code. Two things differ:
 
 padding   The public code maps padded samples to padded patches by reshaping, which cuts through columns of patches. Here a
           column of 16 frames counts when all 16 lie inside the clip, so that a clip has the same embedding in every batch.
 short     The public code fails on clips shorter than one patch (2800 samples); here they are repeated until they fill one.
+
+Files are torch files {"cfg": ..., "model": ...}; fine-tuned ones have a predictor. OpenBEATs is the same, from ESPnet also a
+bare state dict with the prefix `encoder.`.
 """
 
 import math
-from typing import ClassVar
+import re
+from typing import Any, ClassVar
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -18,18 +22,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from zoo.checkpoints.reading import Checkpoint
+from zoo.checkpoints.reading import Checkpoint, Content, renamed
 from zoo.config import Frozen
+from zoo.encoders._base import Encoder, at_least
+from zoo.errors import AsdzooError
 from zoo.features.fbank import KaldiFbank
+from zoo.layers.pooling import Layout
 from zoo.layers.position_conv import PositionConv
-from zoo.networks import InputShape
-from zoo.pretrained import Branch, Encoder, PretrainedConfig, at_least
+from zoo.metadata import AUDIOSET, Words
 
+METADATA = Words(("log-mel energies",), ("BEATs",), ("transformer",), AUDIOSET)
 PATCH = 16  # frames, and mel bins
 MELS = 128
+_TABLE = "encoder.layers.0.self_attn.relative_attention_bias.weight"
+_SHARED_TABLE = re.compile(r"encoder\.layers\.(?!0\.)\d+\.self_attn\.relative_attention_bias\.weight")
 
 
-class EncoderConfig(Frozen):
+class Sizes(Frozen):
     """Sizes; the defaults are those of all official checkpoints."""
 
     layers: PositiveInt = 12
@@ -46,36 +55,6 @@ class EncoderConfig(Frozen):
     dropout: NonNegativeFloat = 0.0  # in training, after the positions and each half of a layer
 
 
-class Config(PretrainedConfig):
-    """The system's model."""
-
-    encoder: EncoderConfig = EncoderConfig()
-
-
-def build(config: Config, shape: InputShape, classes: int) -> Branch:
-    """BEATs with pooling, head and the adapters of its plan. Raises: AsdzooError when weights are missing or do not fit."""
-    return Branch(BEATs(config.encoder), config, shape, classes)
-
-
-def encoder_for(checkpoint: Checkpoint) -> "BEATs":
-    """An encoder with the sizes of a checkpoint. Raises: KeyError, IndexError, ValueError when a tensor that tells does not."""
-    tensors = checkpoint.tensors
-    taps = tensors["encoder.pos_conv.0.weight_v"].shape
-    buckets, heads = tensors["encoder.layers.0.self_attn.relative_attention_bias.weight"].shape
-    config = EncoderConfig(
-        layers=sum(name.endswith(".fc1.weight") for name in tensors),
-        width=taps[0],
-        heads=heads,
-        hidden=len(tensors["encoder.layers.0.fc1.weight"]),
-        patch_width=len(tensors["patch_embedding.weight"]),
-        position_kernel=taps[2],
-        position_groups=taps[0] // taps[1],
-        buckets=buckets,
-        max_distance=checkpoint.settings.get("max_distance", EncoderConfig().max_distance),
-    )
-    return BEATs(config)
-
-
 class BEATs(Encoder):
     """Waves to patch embeddings.
 
@@ -83,7 +62,8 @@ class BEATs(Encoder):
     `padding` is True where a patch is not to be looked at, bool (batch, patches); outputs there mean nothing.
     """
 
-    kind = "beats"
+    sizes = Sizes
+    layout = Layout(bands=MELS // PATCH)
     layer_list = "encoder.layers"
     matrices: ClassVar = {
         "q": "self_attn.q_proj",
@@ -93,8 +73,24 @@ class BEATs(Encoder):
         "fc1": "fc1",
         "fc2": "fc2",
     }
+    tiny: ClassVar = {
+        "layers": 2,
+        "width": 64,
+        "heads": 2,
+        "hidden": 128,
+        "patch_width": 32,
+        "position_kernel": 16,
+        "position_groups": 4,
+    }
+    ignorable = (
+        "predictor.",  # classifier of fine-tuned files
+        "patch_embedding_pad.",  # OpenBEATs: constant kernels that map padding masks
+        "raw2fbank_pad.",
+        "decoder.",  # OpenBEATs, ESPnet's bare state dicts: what stands beside the encoder
+        "classifier.",
+    )
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: Sizes) -> None:
         super().__init__()
         self.width = config.width
         self.max_distance = config.max_distance
@@ -108,6 +104,37 @@ class BEATs(Encoder):
             self.post_extract_proj = nn.Linear(config.patch_width, config.width)
         self.encoder = _Transformer(config)
 
+    @classmethod
+    def claim(cls, content: Content) -> dict[str, Any] | None:
+        names = renamed(content, "patch_embedding.weight", ("", "encoder."))
+        if names is None:
+            return None
+        for name in [name for name in names if _SHARED_TABLE.fullmatch(name)]:  # one table, stored with every layer
+            table, first = names.pop(name), names.get(_TABLE)
+            if not (isinstance(table, Tensor) and isinstance(first, Tensor) and torch.equal(first, table)):
+                raise AsdzooError(
+                    f"{content.path}: {name} is not the first layer's", "only networks with one shared table are known"
+                )
+        return names
+
+    @classmethod
+    def told(cls, checkpoint: Checkpoint) -> dict[str, Any]:
+        tensors = checkpoint.tensors
+        width, inputs, taps = tensors["encoder.pos_conv.0.weight_v"].shape
+        buckets, heads = tensors[_TABLE].shape
+        said = {
+            "layers": sum(name.endswith(".fc1.weight") for name in tensors),
+            "width": width,
+            "heads": heads,
+            "hidden": len(tensors["encoder.layers.0.fc1.weight"]),
+            "patch_width": len(tensors["patch_embedding.weight"]),
+            "position_kernel": taps,
+            "position_groups": width // inputs,
+            "buckets": buckets,
+        }
+        distance = checkpoint.settings.get("max_distance")
+        return said if distance is None else {**said, "max_distance": distance}
+
     def settings(self) -> dict[str, object]:
         return {
             "input_patch_size": PATCH,
@@ -120,7 +147,7 @@ class BEATs(Encoder):
             "max_distance": self.max_distance,
         }
 
-    def fbank(self, waves: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def features(self, waves: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Normalised log mel energies and the padding of their patches: (batch, frames, 128), (batch, patches) or None."""
         waves, lengths = at_least(waves, lengths, self.front_end.length + (PATCH - 1) * self.front_end.hop)
         fbank = (self.front_end(waves * 2**15) - self.fbank_mean) / (2 * self.fbank_deviation)
@@ -136,17 +163,17 @@ class BEATs(Encoder):
         projected: Tensor = self.post_extract_proj(self.layer_norm(patches))
         return projected
 
-    def hidden_states(self, fbank: Tensor, padding: Tensor | None = None) -> list[Tensor]:
-        states: list[Tensor] = self.encoder(self.embed(fbank), padding, self.checkpointing, every=True)
+    def hidden_states(self, features: Tensor, padding: Tensor | None = None) -> list[Tensor]:
+        states: list[Tensor] = self.encoder(self.embed(features), padding, self.checkpointing, every=True)
         return states
 
-    def forward(self, fbank: Tensor, padding: Tensor | None = None) -> Tensor:
-        states: list[Tensor] = self.encoder(self.embed(fbank), padding, self.checkpointing, every=False)
+    def forward(self, features: Tensor, padding: Tensor | None = None) -> Tensor:
+        states: list[Tensor] = self.encoder(self.embed(features), padding, self.checkpointing, every=False)
         return states[-1]
 
 
 class _Transformer(nn.Module):
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: Sizes) -> None:
         super().__init__()
         self.pos_conv = nn.Sequential(PositionConv(config.width, config.position_kernel, config.position_groups), nn.GELU())
         self.layer_norm = nn.LayerNorm(config.width)
@@ -186,7 +213,7 @@ class _Transformer(nn.Module):
 class _Layer(nn.Module):
     """Post-norm with deep norm: the residual counts (2 layers)^(1/4) times (Wang et al., DeepNet, 2022)."""
 
-    def __init__(self, config: EncoderConfig, first: bool) -> None:
+    def __init__(self, config: Sizes, first: bool) -> None:
         super().__init__()
         self.residual = (2 * config.layers) ** 0.25
         self.self_attn = _Attention(config, first)
@@ -214,7 +241,7 @@ class _Layer(nn.Module):
 class _Attention(nn.Module):
     """Attention whose relative position bias is gated by the query: the gate of WavLM, arXiv 2110.13900, section 3.1."""
 
-    def __init__(self, config: EncoderConfig, first: bool) -> None:
+    def __init__(self, config: Sizes, first: bool) -> None:
         super().__init__()
         if first:  # one table for all layers
             self.relative_attention_bias = nn.Embedding(config.buckets, config.heads)
@@ -263,3 +290,6 @@ def _buckets(buckets: int, max_distance: int) -> Tensor:
     logarithmic = exact + (torch.log(far / exact) / math.log(max_distance / exact) * (half - exact)).long()
     bucket = torch.where(distance.abs() < exact, distance.abs(), logarithmic.clamp_max(half - 1))
     return bucket + (distance > 0) * half
+
+
+ENCODER = BEATs
