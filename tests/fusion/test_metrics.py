@@ -107,7 +107,11 @@ def test_domains_are_checked() -> None:
 
 
 def test_harmonic_mean_lifts_zeros_as_the_organisers_do() -> None:
-    assert 0 < harmonic_mean([0.0, 1.0]) < 1e-15
+    smallest = np.finfo(np.float64).eps  # their sys.float_info.epsilon
+    assert harmonic_mean([0.0, 1.0]) == pytest.approx(2 / (1 / smallest + 1), rel=1e-12)
+    assert harmonic_mean([0.0, 0.0, 0.0]) == pytest.approx(smallest, rel=1e-12)
+    assert harmonic_mean([smallest / 2, 1.0]) == harmonic_mean([0.0, 1.0])
+    assert harmonic_mean([2 * smallest, 1.0]) > harmonic_mean([0.0, 1.0])
 
 
 def baselines() -> list[dict[str, object]]:

@@ -33,16 +33,12 @@ def attribute_tables(machine_folder: Path) -> list[Path]:
     return sorted(machine_folder.glob("attributes_*.csv"))
 
 
-def read_attributes(machine_folder: Path) -> dict[str, dict[str, str]]:
-    """File name without folders and suffix -> {parameter: value}, over all attribute CSVs of a machine; {} without any.
+def read_attribute_table(path: Path) -> dict[str, dict[str, str]]:
+    """One attribute CSV: file name without folders and suffix -> {parameter: value}.
 
     A parameter that a row names twice (2026: `car_D2_spd_5_mic_2_mic_1`) keeps both values, as `mic` and `mic_2`.
+    Raises: AsdzooError when the file is no text or no CSV.
     """
-    return {name: row for table in attribute_tables(machine_folder) for name, row in read_attribute_table(table).items()}
-
-
-def read_attribute_table(path: Path) -> dict[str, dict[str, str]]:
-    """One attribute CSV, as `read_attributes` gives it. Raises: AsdzooError when the file is no text or no CSV."""
     attributes: dict[str, dict[str, str]] = {}
     for row in _rows(path):
         if not row or not row[0].strip() or row[0].strip() == "file_name":

@@ -15,6 +15,7 @@ from zoo.data.names import SPLIT_FOLDERS, bare_name, parse_name
 from zoo.data.wavs import SAMPLE_RATE, Problem, read_wav, without_duplicates
 from zoo.data.years import OWN, YEARS
 from zoo.errors import AsdzooError
+from zoo.progress import Progress, unseen
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class _Facts(NamedTuple):
     usable: bool
 
 
-def scan(clips: Iterable[Clip], workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> Scan:
+def scan(clips: Iterable[Clip], workers: int | None = None, progress: Progress = unseen) -> Scan:
     """Decode every clip, `workers` at a time (None: one thread a core), and look through the folders they came from.
 
     `progress` is called with (clips done, clips to do). What is wrong with the data is never raised: it is in `problems`.
@@ -68,8 +69,7 @@ def scan(clips: Iterable[Clip], workers: int | None = None, progress: Callable[[
             problems += found.problems
             if found.usable:
                 facts[clip] = found
-            if progress is not None:
-                progress(done, len(unique))
+            progress(done, len(unique))
     for machine in _grouped(unique, lambda clip: (clip.year, clip.machine)):
         problems += _recording_problems({clip: facts[clip] for clip in machine if clip in facts})
         problems += _split_problems(machine)

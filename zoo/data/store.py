@@ -32,8 +32,8 @@ from zoo.data.clips import Clip
 from zoo.data.wavs import FULL_SCALE, SAMPLE_RATE, Problem, Samples, read_wav, resample, without_duplicates
 from zoo.errors import AsdzooError
 from zoo.files import whole_folder, write_json
+from zoo.progress import Progress, unseen
 
-Progress = Callable[[int, int], None]  # (recordings done, recordings to do)
 _FORM = 2  # of the folder; another number in an index means that it is written anew
 
 
@@ -57,7 +57,7 @@ class WaveformStore:
         folder: Path,
         rate: int = SAMPLE_RATE,
         workers: int | None = None,
-        progress: Progress | None = None,
+        progress: Progress = unseen,  # recordings
     ) -> "WaveformStore":
         """Open the store of these clips in `folder`, decoding what is not there yet with `workers` threads (None: one a core).
 
@@ -159,7 +159,7 @@ class _Machine:
 
 
 def _open_machines(
-    folder: Path, machines: dict[str, list[Clip]], rate: int, workers: int, progress: Progress | None
+    folder: Path, machines: dict[str, list[Clip]], rate: int, workers: int, progress: Progress
 ) -> list[_Machine]:
     indices = {name: _valid_index(folder / name, clips, rate) for name, clips in machines.items()}
     missing = [name for name, index in indices.items() if index is None]
@@ -168,8 +168,7 @@ def _open_machines(
     def advance() -> None:
         nonlocal done
         done += 1
-        if progress is not None:
-            progress(done, total)
+        progress(done, total)
 
     if missing:
         for leftover in folder.glob(".partial-*"):  # of a killed process: the lock is ours, so nobody is writing

@@ -21,8 +21,6 @@ class Year:
     evaluation_sections: tuple[str, ...] = ("00",)
     sections_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # machine -> all its sections, where they differ
     channels: int = 1
-    domain_known_at_test: bool = False  # True in 2021, when evaluation names say it
-    no_attributes: tuple[str, ...] = ()  # machines whose attributes are hidden
 
     @property
     def machines(self) -> tuple[str, ...]:
@@ -64,7 +62,6 @@ YEARS: dict[str, Year] = {
         evaluation=_2021,
         development_sections=("00", "01", "02"),
         evaluation_sections=("03", "04", "05"),
-        domain_known_at_test=True,
     ),
     "2022": Year(
         "2022",
@@ -92,8 +89,6 @@ YEARS: dict[str, Year] = {
             "ToothBrush",
             "ToyCircuit",
         ),
-        # BrushlessMotor hides them in its training set only
-        no_attributes=("gearbox", "slider", "ToyTrain", "AirCompressor", "HoveringDrone", "ToothBrush", "BrushlessMotor"),
     ),
     "2025": Year(
         "2025",
@@ -108,15 +103,12 @@ YEARS: dict[str, Year] = {
             "ToyPet",
             "ToyRCCar",
         ),
-        no_attributes=("ToyTrain", "bearing", "slider", "AutoTrash", "Polisher", "ScrewFeeder", "ToyPet"),
     ),
     "2026": Year(
         "2026",
         development=("ToyCar", "ToyCarEmu", "bearingEmu", "fan", "gearboxEmu", "sliderEmu", "valveEmu"),
         evaluation=("BlowerDustCollector", "Sander", "SewingMachine", "ToothBrush", "ToyDrone"),
         channels=2,  # 0 is the microphone near the machine, 1 the far one
-        # from one participant's file lists: unverified
-        no_attributes=("ToyCar", "bearingEmu", "sliderEmu", "valveEmu", "SewingMachine", "ToothBrush"),
     ),
 }
 

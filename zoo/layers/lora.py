@@ -1,4 +1,4 @@
-"""Low-rank adapters: which matrices of an encoder get one, of what rank, and how they are merged. The only importer of peft.
+"""Low-rank adapters: which matrices of an encoder get one, and of what rank. The only importer of peft.
 
 A plan names matrices by the encoder's short names (BEATs: q, k, v, out, fc1, fc2; EAT: qkv, proj, fc1, fc2) and layers as the
 papers do, from 1: "1-4, 9-12". `raised` gives some of them another rank: [T24 2.3] and the rank plans of [LoRA].
@@ -111,14 +111,6 @@ def add_adapters(encoder: nn.Module, plan: Tuning, rank_of: Mapping[str, int]) -
     inject_adapter_in_model(config, encoder)
     for layer in _adapted(encoder).values():
         layer.cast_input_dtype_enabled = False  # peft would turn bf16 activations into float32 and autocast turn them back
-
-
-def merge(encoder: nn.Module) -> None:
-    """Add each adapter to the matrix it stands beside, and leave plain modules, in place. Outputs stay as they were."""
-    for name, layer in _adapted(encoder).items():
-        layer.merge()
-        parent, _, child = name.rpartition(".")
-        setattr(encoder.get_submodule(parent), child, layer.get_base_layer())
 
 
 def _adapted(encoder: nn.Module) -> dict[str, Any]:

@@ -6,19 +6,19 @@ On a terminal the bars move; in a log there is a line every minute instead.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichBars
 
 from zoo.console import err, out, visible, warn
 
 if TYPE_CHECKING:
+    from zoo.progress import Progress
     from zoo.running.pipeline import Watcher
     from zoo.running.plan import Task
-    from zoo.training.loop import Hooks
-    from zoo.training.loop import Progress as TrainingProgress
+    from zoo.training.loop import Hooks, StepTaken
 
 
 LOG_SECONDS = 60.0  # between two lines about one training, where there is no terminal
@@ -28,7 +28,7 @@ class Bars:
     """Progress bars as a context manager."""
 
     def __init__(self) -> None:
-        self._bars = Progress(
+        self._bars = RichBars(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
@@ -46,7 +46,7 @@ class Bars:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self._bars.stop()
 
-    def counter(self, description: str) -> Callable[[int, int], None]:
+    def counter(self, description: str) -> Progress:
         """A bar that follows (done, total) and goes when it is full."""
         bar: list[TaskID] = []
 
@@ -89,7 +89,7 @@ class Display(Bars):
         bar = self._bars.add_task(visible(f"training {name}"), total=max(training.steps, 1), status="")
         begun = logged = time.monotonic()
 
-        def progress(now: TrainingProgress) -> None:
+        def stepped(now: StepTaken) -> None:
             nonlocal logged
             status = f"loss {now.loss:.3f}  {now.clips_per_second:,.0f} clips/s"
             self._bars.update(bar, completed=now.step, status=status)
@@ -101,7 +101,7 @@ class Display(Bars):
             self._bars.remove_task(bar)
             out.print(f"{name}: {steps} steps on {len(task.clips)} clips, {time.monotonic() - begun:.0f} s")
 
-        return Hooks(progress=progress, done=done, note=self.note)
+        return Hooks(stepped=stepped, done=done, note=self.note)
 
     @property
     def watcher(self) -> Watcher:

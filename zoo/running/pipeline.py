@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from zoo.calibration import Calibration
 from zoo.data.store import WaveformStore
 from zoo.errors import AsdzooError
+from zoo.progress import Progress, unseen
 from zoo.running import stages
 from zoo.running.folder import Run
 from zoo.running.marks import Mark
@@ -24,15 +25,13 @@ from zoo.scores import ScoreTable
 from zoo.systems import System, system_of
 from zoo.training.loop import Hooks
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass
 class Watcher:
     """What a caller sees of a run while it goes on; the default sees nothing."""
 
     begin_task: Callable[[Task, bool], Hooks] = lambda task, trained: Hooks()  # trained: there is nothing left to train
-    embed: Callable[[str, str], Progress] = lambda system, group: lambda done, total: None
+    embed: Callable[[str, str], Progress] = lambda system, group: unseen
     note: Callable[[str], None] = lambda sentence: None
 
 

@@ -25,6 +25,7 @@ from zoo.data.store import WaveformStore
 from zoo.errors import AsdzooError
 from zoo.files import whole_file, write_text
 from zoo.networks import Embedder, Network, PreparedNetwork
+from zoo.progress import Progress, unseen
 from zoo.running.embeddings import Embeddings
 from zoo.running.plan import Task, stamp
 from zoo.running.records import TaskInfo, changed_versions, joined_versions, read_record, versions_now
@@ -205,7 +206,7 @@ def embed(
     store: WaveformStore,
     accelerator: Accelerator,
     keep_absent: bool = False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = unseen,
 ) -> None:
     """Embed the store's train and test clips of the task's machines; clips embedded before are not embedded again.
 

@@ -71,7 +71,7 @@ class TrainingData:
 
 
 @dataclass
-class Progress:
+class StepTaken:
     """Where training is; handed to the caller's display after every step."""
 
     step: int
@@ -85,7 +85,7 @@ class Progress:
 class Hooks:
     """What a caller may do while training runs."""
 
-    progress: Callable[[Progress], None] = lambda progress: None
+    stepped: Callable[[StepTaken], None] = lambda step: None
     save: Callable[[State], None] = lambda state: None  # keep a checkpoint; called every `save_seconds`
     save_seconds: float = 60.0
     validated: Callable[[list[dict[str, float]]], None] = lambda history: None  # a row was added
@@ -144,7 +144,7 @@ class Trainer:
                 if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
                     self._validate(losses, speed)
                 total, rate = sum(losses.values()), self._rate(self.step - 1)
-                self.hooks.progress(Progress(self.step, self.config.steps, total, rate, speed))
+                self.hooks.stepped(StepTaken(self.step, self.config.steps, total, rate, speed))
                 if time.monotonic() - saved >= self.hooks.save_seconds:
                     self.hooks.save(self.state())
                     saved = time.monotonic()

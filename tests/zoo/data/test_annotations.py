@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.zoo.trees import write_tree
-from zoo.data.annotations import read_attributes, read_labels
+from zoo.data.annotations import attribute_tables, read_attribute_table, read_labels
 from zoo.data.clips import find_clips
 from zoo.data.names import bare_name
 from zoo.errors import AsdzooError
@@ -13,43 +13,51 @@ from zoo.errors import AsdzooError
 SHARED = Path(__file__).parents[3] / ".." / "shared" / "data"
 
 
+def read_first(folder: Path) -> dict[str, dict[str, str]]:
+    return read_attribute_table(folder / "attributes_00.csv")
+
+
 def test_path_and_suffix(tmp_path: Path) -> None:
     (tmp_path / "attributes_00.csv").write_text(
         "file_name,d1p,d1v,d2p,d2v\nbearing/test/section_00_source_test_anomaly_001.wav,vel,6,loc,A\n"
     )
-    assert read_attributes(tmp_path) == {"section_00_source_test_anomaly_001": {"vel": "6", "loc": "A"}}
+    assert read_first(tmp_path) == {"section_00_source_test_anomaly_001": {"vel": "6", "loc": "A"}}
 
 
 def test_bare_stem_with_a_dot(tmp_path: Path) -> None:
     (tmp_path / "attributes_00.csv").write_text("file_name,d1p,d1v\nsection_00_source_train_normal_0000_volt_1.5,volt,1.5\n")
-    assert read_attributes(tmp_path) == {"section_00_source_train_normal_0000_volt_1.5": {"volt": "1.5"}}
+    assert read_first(tmp_path) == {"section_00_source_train_normal_0000_volt_1.5": {"volt": "1.5"}}
 
 
 @pytest.mark.parametrize("row", ["x.wav", "x.wav,,", "x.wav,,,,"])
 def test_hidden_attributes(tmp_path: Path, row: str) -> None:
     (tmp_path / "attributes_00.csv").write_text(f"file_name\n{row}\n\n")
-    assert read_attributes(tmp_path) == {"x": {}}
+    assert read_first(tmp_path) == {"x": {}}
 
 
 def test_no_table(tmp_path: Path) -> None:
-    assert read_attributes(tmp_path) == {}
+    assert attribute_tables(tmp_path) == []
 
 
-def test_sections_are_joined_and_repeated_parameters_kept(tmp_path: Path) -> None:
+def test_each_section_has_a_table_and_repeated_parameters_kept(tmp_path: Path) -> None:
     (tmp_path / "attributes_00.csv").write_text("\ufefffile_name,d1p,d1v\r\na.wav,mic,2,mic,1,mic,7\r\n", encoding="utf-8")
     (tmp_path / "attributes_01.csv").write_text("file_name,d1p,d1v\nb.wav,mic,2\n")
-    assert read_attributes(tmp_path) == {"a": {"mic": "2", "mic_2": "1", "mic_3": "7"}, "b": {"mic": "2"}}
+    first, second = attribute_tables(tmp_path)
+    assert read_attribute_table(first) == {"a": {"mic": "2", "mic_2": "1", "mic_3": "7"}}
+    assert read_attribute_table(second) == {"b": {"mic": "2"}}
 
 
 def test_a_table_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "attributes_00.csv").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(AsdzooError, match=r"cannot read .*attributes_00\.csv"):
-        read_attributes(tmp_path)
+        read_first(tmp_path)
 
 
 def test_every_clip_of_a_tree_is_in_its_table(tmp_path: Path) -> None:
     data = write_tree(tmp_path, "2022", machines=["bearing"])
-    attributes = read_attributes(data / "dev_data" / "raw" / "bearing")
+    tables = attribute_tables(data / "dev_data" / "raw" / "bearing")
+    assert len(tables) == 2
+    attributes = {name: row for table in tables for name, row in read_attribute_table(table).items()}
     clips = find_clips(data)
     assert set(attributes) == {bare_name(clip.name) for clip in clips}
     for clip in clips:
@@ -60,7 +68,8 @@ def test_realbench_tables() -> None:
     folder = SHARED / "realbench" / "propeller"
     if not folder.is_dir():
         pytest.skip("the recordings of ../shared/data/realbench are not here")
-    assert set(read_attributes(folder)) >= {bare_name(clip.name) for clip in find_clips(folder) if clip.split == "train"}
+    listed = {name for table in attribute_tables(folder) for name in read_attribute_table(table)}
+    assert listed >= {bare_name(clip.name) for clip in find_clips(folder) if clip.split == "train"}
 
 
 @pytest.mark.parametrize(

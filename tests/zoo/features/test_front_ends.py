@@ -225,6 +225,15 @@ def test_spec_augment_masks_one_band_of_each_axis_of_each_clip() -> None:
     assert (features == 1).all()
 
 
+def test_every_width_of_a_mask_is_drawn_alike_the_widest_too() -> None:
+    torch.manual_seed(1)
+    masked = SpecAugment(frequency=3, time=2, value=-1.0)(torch.ones(4000, 9, 8)) == -1
+    for hidden, widest in ((masked.all(1), 3), (masked.all(2), 2)):
+        counts = hidden.sum(1).bincount(minlength=widest + 1)
+        assert len(counts) == widest + 1
+        assert (counts / 4000 - 1 / (widest + 1)).abs().max() < 0.03  # 0.03: over four standard deviations
+
+
 def test_spec_augment_follows_torch_seed() -> None:
     features = torch.randn(4, 50, 40)
     augment = SpecAugment(20, 20)

@@ -1,4 +1,4 @@
-"""Adapters: the published counts, what is trained and saved, and that merging changes nothing."""
+"""Adapters: the published counts, what is trained and what is saved."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from zoo import registry
 from zoo.config import ablation_paths, load_inherited, merged
 from zoo.encoders import beats
 from zoo.errors import AsdzooError
-from zoo.layers.lora import Raised, Tuning, add_adapters, merge, numbers, ranks
+from zoo.layers.lora import Raised, Tuning, add_adapters, numbers, ranks
 from zoo.models import beats_eat
 from zoo.models.pretrained import Config, Pretrained, PretrainedNetwork, build
 from zoo.networks import InputShape
@@ -204,22 +204,6 @@ def test_a_state_of_another_plan_is_refused() -> None:
         network.load_trained_state(small(Tuning(matrices=("q",), rank=2)).trained_state())
     with pytest.raises(AsdzooError, match="other shapes"):
         network.load_trained_state(small(PLAN.model_copy(update={"rank": 4})).trained_state())
-
-
-@pytest.mark.parametrize("kind", ["beats", "eat"])
-def test_merged_weights_give_the_same_embeddings(kind: str) -> None:
-    torch.manual_seed(0)
-    network: Pretrained
-    if kind == "beats":
-        network = small()
-    else:
-        sizes = {"layers": 2, "width": 32, "heads": 2, "hidden": 64, "columns": 64}
-        network = build(Config(encoder="eat", sizes=sizes, init="random", tuning=Tuning(rank=3)), SHAPE, 3)
-    shaken(network.eval())
-    before = network(waves(1))
-    merge(network.encoder)
-    assert not any("lora" in name or "base_layer" in name for name in network.state_dict())
-    torch.testing.assert_close(network(waves(1)), before, rtol=1e-4, atol=1e-5)
 
 
 def test_both_branches_are_joined_with_equal_weight() -> None:

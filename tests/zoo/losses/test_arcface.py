@@ -104,6 +104,18 @@ def test_the_loss_never_falls_as_the_angle_to_the_centre_grows(angles: tuple[flo
     assert values[0] <= values[1] + 1e-4
 
 
+@pytest.mark.parametrize("margin", [0.2, 0.5, 1.5])
+@pytest.mark.parametrize("beyond", [-0.3, 0.01, 0.5, 1.0])
+def test_beyond_pi_less_the_margin_the_cosine_does_not_rise_again(margin: float, beyond: float) -> None:
+    theta = math.pi - margin + beyond * margin  # beyond = 1: opposite the centre
+    loss = arcface(dim=3, classes=2, margin=margin, scale=5.0)
+    loss.centers.data = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    embedding = torch.tensor([[math.cos(theta), math.sin(theta), 0.0]])
+    true = math.cos(theta) - margin * math.sin(margin) if beyond > 0 else math.cos(theta + margin)
+    wanted = math.log(math.exp(5 * true) + 1) - 5 * true  # the other class is at a right angle
+    assert loss(embedding, torch.tensor([0])).item() == pytest.approx(wanted, rel=1e-5)
+
+
 def test_in_bf16_autocast_it_stays_in_float32() -> None:
     torch.manual_seed(3)
     loss, embeddings, labels = arcface(), torch.randn(4, 8), torch.arange(4)

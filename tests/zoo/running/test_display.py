@@ -8,7 +8,7 @@ import pytest
 
 from zoo.running.display import Bars, Display
 from zoo.running.plan import Task
-from zoo.training.loop import Progress
+from zoo.training.loop import StepTaken
 from zoo.training.tracking import tensorboard
 
 
@@ -36,7 +36,7 @@ def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monk
     with Display() as display:
         hooks = display.begin_task(task, trained=False)
         for step in (1, 2, 3):
-            hooks.progress(Progress(step, 10, 0.5, 1e-3, 20.0))
+            hooks.stepped(StepTaken(step, 10, 0.5, 1e-3, 20.0))
         hooks.done(3)
     printed = capsys.readouterr()
     assert printed.err.strip() == "a (all): step 2 of 10  loss 0.500  20 clips/s"

@@ -11,7 +11,7 @@ With two channels OUT/dcase2026t2 takes the place of OUT/dcase2024t2.
 """
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from zoo.data.synth.recording import Machine, record, record_in_room
 from zoo.data.synth.sources import RATE
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import whole_folder, write_text
+from zoo.progress import Progress, unseen
 
 Size = Literal["tiny", "small", "full"]
 
@@ -76,7 +77,7 @@ def write_challenge(
     out: Path,
     size: Size,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = unseen,
     workers: int | None = None,
     channels: int = 1,
 ) -> list[Path]:
@@ -112,8 +113,7 @@ def write_challenge(
                 _write_truth(truth, machine, recordings, blind=subset == "eval_data")
         with ThreadPoolExecutor(workers) as pool:
             for done, _ in enumerate(pool.map(_write_clip, *zip(*jobs, strict=True)), start=1):
-                if progress:
-                    progress(done, len(jobs))
+                progress(done, len(jobs))
     return [root / subset / "raw" / machine.name for subset, machines in sets.items() for machine in machines]
 
 
