@@ -1,0 +1,79 @@
+"""What has been fetched into the folder of a data set: its manifest, and the lock that lets one process write there."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pydantic import Field
+
+from zoo.config import Frozen, parse
+from zoo.data.datasets import Wanted
+from zoo.errors import AsdzooError
+from zoo.files import write_json
+
+
+class Entry(Frozen):
+    """What the manifest says of one archive."""
+
+    record: int
+    licence: str | None
+    md5: str
+    bytes: int
+    downloaded: bool  # by asdzoo, which may delete the zip again
+    files: dict[str, int] = Field(default_factory=dict)  # path below the data set's folder -> bytes; empty until it is unpacked
+
+
+class Manifest:
+    """The manifest of one data set's folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.path = root / "manifest.json"
+        self.entries: dict[str, Entry] = {}
+        if self.path.exists():
+            self.entries = _read(self.path)
+
+    def put(self, file: str, entry: Entry) -> None:
+        self.entries[file] = entry
+        write_json(self.path, {"archives": {name: one.model_dump() for name, one in self.entries.items()}})
+
+    def is_whole(self, wanted: Wanted) -> bool:
+        """Whether all files of an archive are there with their sizes, and it is the archive that the table means."""
+        entry, root = self.entries.get(wanted.file), self.path.parent
+        if entry is None or not entry.files or wanted.archive.md5 not in (None, entry.md5):
+            return False
+        return all(size_of(root / name) == size for name, size in entry.files.items())
+
+
+@contextmanager
+def one_at_a_time(root: Path) -> Iterator[None]:
+    """Hold the folder of a data set. Raises: AsdzooError when another process fetches into it."""
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(root / ".lock").acquire(timeout=0):
+            yield
+    except Timeout:
+        raise AsdzooError(f"another `asdzoo data fetch` is at work in {root}", "wait for it, or stop it first") from None
+
+
+def md5_of(path: Path) -> str:
+    """The md5 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def size_of(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def _read(path: Path) -> dict[str, Entry]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return {file: parse(Entry, value, file) for file, value in values["archives"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, AsdzooError) as problem:
+        raise AsdzooError(
+            f"{path} is no manifest of `asdzoo data fetch`: {problem}",
+            f"move it away (mv {path} {path}.old): what is whole is found again",
+        ) from None
