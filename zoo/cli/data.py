@@ -99,7 +99,7 @@ def verify(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the recordings; one year or several.")],
     year: YearOption = None,
 ) -> int:
-    """Hold recordings against the published facts: counts, names, rate, channels, lengths. Exit code 1 when something differs."""
+    """Hold recordings against the published facts: counts, names, rate, channels, lengths. Exit code 1 where they differ."""
     from zoo.data.verify import verify as verify_recordings
     from zoo.running.display import Bars
 

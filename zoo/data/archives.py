@@ -1,13 +1,16 @@
 """Unpacking a zip that may not be trusted, so that every file is whole or absent and a second time repairs the first.
 
-All members are looked at before one is written: for a path that leaves the folder, a link, a device or an encrypted member the whole
-archive is refused. What macOS leaves in archives (`__MACOSX/`, `.DS_Store`, `._x`) is left out.
+All members are looked at before one is written: for a path that leaves the folder, a link, a device or an encrypted member the
+whole archive is refused. What macOS leaves in archives (`__MACOSX/`, `.DS_Store`, `._x`) is left out.
 """
 
+import errno
+import lzma
 import os
 import re
 import shutil
 import stat
+import struct
 import time
 import zipfile
 import zlib
@@ -20,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from zoo.errors import AsdzooError
 from zoo.files import whole_file
 
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError)
 _CHUNK = 1 << 20
 _LEFT_OUT = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$)")
 _ROOTED = re.compile(r"^(/|[A-Za-z]:)")
@@ -73,7 +77,8 @@ def unpack(
 
     A folder of the machine's name is looked for at any depth and left out of the paths; without one, `train/` or `test/` at
     the top will do. `owned` says which paths other archives have put there (path -> archive): a table of the same name is
-    written beside theirs, a recording with other contents is refused. Time stamps come from the archive, so a repaired tree is the same tree.
+    written beside theirs, a recording with other contents is refused. Time stamps come from the archive, so that a
+    repaired tree is the same tree.
 
     Raises: ArchiveError before anything is written, or when a member is damaged; OSError when the disk is full.
     """
@@ -118,25 +123,27 @@ def unpack_top(path: Path, folder: Path) -> int:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
+    with _damage_said(f"{path} is no zip, or a damaged one"):
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, ValueError) as problem:
-        raise ArchiveError(
-            f"{path} is no zip, or a damaged one: {problem}", "delete it and run the same command again"
-        ) from None
     with archive:
         yield archive
 
 
 @contextmanager
 def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[zipfile.ZipExtFile]:
+    with _damage_said(f"{path.name} is damaged at {member.filename}"), archive.open(member) as stream:
+        yield stream  # type: ignore[misc]
+
+
+@contextmanager
+def _damage_said(where: str) -> Iterator[None]:
+    """What the decoders raise for bytes that make no sense, as one error; trouble with the disk goes through."""
     try:
-        with archive.open(member) as stream:
-            yield stream  # type: ignore[misc]
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as problem:
-        raise ArchiveError(
-            f"{path.name} is damaged at {member.filename}: {problem}", "delete it and run the same command again"
-        ) from None
+        yield
+    except (OSError, *_DAMAGE) as problem:
+        if isinstance(problem, OSError) and problem.errno not in (None, errno.EINVAL):  # a seek to nowhere, a bzip2 stream
+            raise
+        raise ArchiveError(f"{where}: {problem}", "delete it and run the same command again") from None
 
 
 def _sound_members(path: Path, archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:

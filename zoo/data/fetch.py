@@ -7,11 +7,13 @@
       eval_data/raw/MACHINE/...       additional training and evaluation set, over each other
 
 Every step leaves something whole: a download goes on within its `.part`, an archive is named `.zip` when its md5 is right, each
-file is written aside, and the manifest names an archive when all its files are there. Stopped at any point, the same call goes on.
+file is written aside, and the manifest names an archive when all its files are there. Stopped at any point, the
+same call goes on.
 """
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,9 +134,8 @@ def _say_what_comes(dataset: DataSet, jobs: Sequence[_Job], root: Path, watcher:
     for record in dict.fromkeys(job.wanted.record for job in jobs):
         of_it = [job for job in jobs if job.wanted.record == record]
         licence = of_it[0].licence or f"not said; see {ZENODO}/records/{record}"
-        watcher.say(
-            f"{dataset.title}, {' and '.join(dict.fromkeys(job.wanted.part for job in of_it))}, record {record}. Licence: {licence}; it is yours to keep to"
-        )
+        parts = " and ".join(dict.fromkeys(job.wanted.part for job in of_it))
+        watcher.say(f"{dataset.title}, {parts}, record {record}; licence: {licence}")
     known = [job.bytes for job in jobs if job.bytes is not None]
     size = readable(sum(known)) + ("" if len(known) == len(jobs) else f" and {len(jobs) - len(known)} of unknown size")
     watcher.say(f"to fetch: {len(jobs)} archive(s), {size}, into {root}")
@@ -146,7 +147,8 @@ def _refuse_full_disk(jobs: Sequence[_Job], root: Path, keep_zips: bool, again: 
     for job in jobs:
         path, size = root / "zips" / job.wanted.file, job.bytes or 0
         if path.exists():
-            recordings += unpacked_bytes(path, job.wanted.machine_folder(root))
+            with suppress(ArchiveError):  # said when its turn comes
+                recordings += unpacked_bytes(path, job.wanted.machine_folder(root))
         else:
             zips.append(max(0, size - (size_of(_part(path)) or 0)))
             recordings += int(size * UNPACKED_SHARE)

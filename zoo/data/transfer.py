@@ -4,7 +4,7 @@ Zenodo answers 403 ("unusual traffic") to requests side by side, so one is made 
 A download grows in a `.part` file; a cut, a stall or a kill loses nothing, since the next request asks for the rest by `Range`.
 
 It is written on `urllib` of the standard library: `requests` is no dependency, httpx comes along with huggingface_hub today and
-may go with it tomorrow, and what is needed of either is one request with three headers. Proxies of the environment are honoured.
+may go with it tomorrow, and what is needed of either is one request with three headers. Proxies of the environment are used.
 """
 
 import http.client
@@ -223,7 +223,7 @@ class Client:
     def _read(self, response: http.client.HTTPResponse, amount: int) -> bytes:
         """A block of the body; only trouble with the network passes, never trouble with the disk."""
         try:
-            return response.read(amount) if amount >= 0 else response.read()
+            return response.read1(amount) if amount >= 0 else response.read()
         except TimeoutError:
             raise _PassingError(f"nothing came for {self.patience.timeout:g} s") from None
         except (OSError, http.client.HTTPException) as problem:

@@ -15,17 +15,22 @@ import time
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import NamedTuple, Self
 
 
 class Fault(NamedTuple):
-    """What a request comes to: "cut" and "stall" after `value` bytes, "status" of that number, "whole" (200 to a Range)."""
+    """What a request comes to: "cut" and "stall" after `value` bytes, "status" of that number, "whole" (200 to a Range;
+    cut after `value` bytes where that is not 0)."""
 
     kind: str
     value: int = 0
     headers: tuple[tuple[str, str], ...] = ()
+
+
+WELL = Fault("none")
 
 
 class Asked(NamedTuple):
@@ -44,7 +49,8 @@ class Mirror:
         self.records: dict[int, dict[str, dict[str, object]]] = defaultdict(dict)  # record -> file -> what the API says
         self.faults: dict[str, list[Fault]] = defaultdict(list)  # file -> one fault for each request
         self.asked: list[Asked] = []
-        self.at_once = self.most_at_once = 0
+        self.busy = False  # in the middle of a slow file
+        self.interleaved = 0  # requests that came meanwhile
         self.released = threading.Event()
         mirror = self
 
@@ -56,14 +62,9 @@ class Mirror:
 
             def do_GET(self) -> None:
                 self.close_connection = True
-                mirror.at_once += 1
-                mirror.most_at_once = max(mirror.most_at_once, mirror.at_once)
-                try:
+                mirror.interleaved += mirror.busy
+                with suppress(OSError):  # the other side has gone
                     mirror.answer(self)
-                except OSError:
-                    pass  # the other side has gone
-                finally:
-                    mirror.at_once -= 1
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -122,19 +123,21 @@ class Mirror:
         status: int,
         body: bytes,
         headers: Mapping[str, str] | None = None,
-        fault: Fault = Fault("none"),
+        fault: Fault = WELL,
     ) -> None:
         request.send_response(status)
         for name, value in ({"Content-Length": str(len(body))} | dict(headers or {})).items():
             request.send_header(name, value)
         request.end_headers()
-        limit = fault.value if fault.kind in ("cut", "stall", "slow") else len(body)
+        partly = fault.kind in ("cut", "stall", "slow") or (fault.kind == "whole" and fault.value)
+        limit = fault.value if partly else len(body)
         request.wfile.write(body[:limit])
         request.wfile.flush()
         if fault.kind == "stall":
             self.released.wait(10)
         if fault.kind == "slow":  # the rest in drops
             for at in range(limit, len(body), 1000):
+                self.busy = at + 1000 < len(body)
                 request.wfile.write(body[at : at + 1000])
                 request.wfile.flush()
                 time.sleep(0.02)
