@@ -21,7 +21,7 @@ from typing import Any
 from zoo.config import Frozen
 from zoo.data.archives import ArchiveError, Unpacked, check_zip, unpack, unpacked_bytes
 from zoo.data.datasets import DataSet, Wanted
-from zoo.data.manifest import Entry, Manifest, md5_of, one_at_a_time, size_of
+from zoo.data.manifest import Entry, Manifest, ZipKind, md5_of, one_at_a_time, size_of
 from zoo.data.transfer import Client, NotThereError
 from zoo.errors import AsdzooError, listed
 
@@ -54,6 +54,19 @@ class _Job:
     licence: str | None
 
 
+@dataclass(frozen=True)
+class _Fetching:
+    """What one call of `fetch` works with."""
+
+    dataset: DataSet
+    root: Path
+    manifest: Manifest
+    client: Client
+    base_url: str
+    keep_zips: bool
+    watcher: Watcher
+
+
 def fetch(
     dataset: DataSet,
     wanted: Sequence[Wanted],
@@ -68,34 +81,39 @@ def fetch(
     Raises: TransferError when the other side would not; ArchiveError; AsdzooError for a wrong checksum, a full disk, a second
     process. Whatever was done is kept.
     """
-    watcher = watcher or Watcher()
-    root = to / dataset.folder
+    watcher, root = watcher or Watcher(), to / dataset.folder
     with one_at_a_time(root):
         _name_superseded(dataset, [root / "zips", root, to], watcher)
         manifest = Manifest(root)
         todo = [one for one in wanted if not manifest.is_whole(one)]
+        for one in wanted:
+            if one not in todo:
+                manifest.drop_zip(one.file)  # of a process that was stopped just before it did so
         if here := len(wanted) - len(todo):
             watcher.say(f"{here} of {len(wanted)} archive(s) are here already, whole: {root}")
         if not todo:
             return 0
-        jobs = _ask_records(dataset, todo, client, base_url.rstrip("/"), watcher)
+        fetching = _Fetching(dataset, root, manifest, client, base_url.rstrip("/"), keep_zips, watcher)
+        jobs = _ask_records(fetching, todo)
         _say_what_comes(dataset, jobs, root, watcher)
         _refuse_full_disk(jobs, root, keep_zips, client.again)
         for number, job in enumerate(jobs, start=1):
-            _have(dataset, job, root, manifest, client, base_url.rstrip("/"), keep_zips, watcher, f"{number} of {len(jobs)}")
+            _have(fetching, job, f"{number} of {len(jobs)}")
     return len(todo)
 
 
-def _ask_records(dataset: DataSet, todo: Sequence[Wanted], client: Client, base_url: str, watcher: Watcher) -> list[_Job]:
+def _ask_records(fetching: _Fetching, todo: Sequence[Wanted]) -> list[_Job]:
     """md5 and bytes from the table, the rest from each record; where they differ the owners' wins, a mirror's does not."""
     records: dict[int, _Record] = {}
     for record in dict.fromkeys(one.record for one in todo):
         try:
-            records[record] = _read_record(client.get_json(f"{base_url}/api/records/{record}"), record)
+            records[record] = _read_record(fetching.client.get_json(f"{fetching.base_url}/api/records/{record}"), record)
         except NotThereError:
-            if base_url == ZENODO:
+            if fetching.base_url == ZENODO:
                 raise
-            watcher.warn(f"{base_url} says nothing about record {record}: what the table does not know is not checked")
+            fetching.watcher.warn(
+                f"{fetching.base_url} says nothing about record {record}: what the table does not know is not checked"
+            )
             records[record] = _Record(licence=None, files={})
     jobs = []
     for one in todo:
@@ -107,11 +125,13 @@ def _ask_records(dataset: DataSet, todo: Sequence[Wanted], client: Client, base_
             )
         if one.archive.md5 and record_md5 and record_md5 != one.archive.md5:
             said = f"{one.file}: the record's md5 is {record_md5}, the one known here is {one.archive.md5}"
-            if base_url != ZENODO:
-                raise AsdzooError(f"{said}: {base_url} is no true copy", "leave --base-url out to fetch from the owners")
-            watcher.warn(f"{said}: it was replaced, or was noted wrongly; the record's is taken")
+            if fetching.base_url != ZENODO:
+                raise AsdzooError(
+                    f"{said}: {fetching.base_url} is no true copy", "leave --base-url out to fetch from the owners"
+                )
+            fetching.watcher.warn(f"{said}: it was replaced, or was noted wrongly; the record's is taken")
         md5 = record_md5 or one.archive.md5
-        jobs.append(_Job(one, md5, size or one.archive.bytes, records[one.record].licence or dataset.licence))
+        jobs.append(_Job(one, md5, size or one.archive.bytes, records[one.record].licence or fetching.dataset.licence))
     return jobs
 
 
@@ -161,74 +181,64 @@ def _refuse_full_disk(jobs: Sequence[_Job], root: Path, keep_zips: bool, again: 
         )
 
 
-def _have(
-    dataset: DataSet,
-    job: _Job,
-    root: Path,
-    manifest: Manifest,
-    client: Client,
-    base_url: str,
-    keep: bool,
-    watcher: Watcher,
-    at: str,
-) -> None:
+def _have(fetching: _Fetching, job: _Job, at: str) -> None:
     """One archive, from wherever it was left to all its files in place."""
-    wanted, path = job.wanted, root / "zips" / job.wanted.file
-    before = manifest.entries.get(wanted.file)
+    wanted, root, manifest, watcher = job.wanted, fetching.root, fetching.manifest, fetching.watcher
+    path, before = root / "zips" / wanted.file, manifest.entries.get(wanted.file)
     if path.exists():
-        md5, downloaded = _checked(dataset, job, path), before is not None and before.downloaded
+        entry = _entry(
+            job, _checked(fetching.dataset, job, path), path, "own" if before is None or before.zip == "gone" else before.zip
+        )
+        manifest.put(wanted.file, entry)
     else:
-        url = f"{base_url}/records/{wanted.record}/files/{wanted.file}"
-        md5, downloaded = _download(job, url, path, client, watcher), True
-    entry = Entry(record=wanted.record, licence=job.licence, md5=md5, bytes=path.stat().st_size, downloaded=downloaded)
-    manifest.put(wanted.file, entry)
+        entry = _download(fetching, job, path)
     try:
         check_zip(path, lambda done, total: watcher.progress(f"testing {wanted.file}", done, total))
     except ArchiveError as problem:
         if job.md5 is not None:
-            raise ArchiveError(
-                f"{problem}, and its md5 is the record's", "the record has it like that: tell its owners"
-            ) from None
-        if downloaded:
+            sentence = f"{problem}, and its md5 is the record's"
+            raise ArchiveError(sentence, "the record has it like that: tell its owners") from None
+        if entry.zip != "own":
             path.unlink()  # nothing vouches for it
-            raise ArchiveError(f"{problem}; it is thrown away", client.again) from None
+            raise ArchiveError(f"{problem}; it is thrown away", fetching.client.again) from None
         raise
     folder = wanted.machine_folder(root)
     inside = folder.relative_to(root).as_posix()
-    owned = {
-        name.removeprefix(f"{inside}/"): file
-        for file, other in manifest.entries.items()
-        for name in other.files
-        if file != wanted.file and name.startswith(f"{inside}/")
-    }
-    done = unpack(path, folder, owned, lambda done, total: watcher.progress(f"unpacking {wanted.file}", done, total))
-    manifest.put(
-        wanted.file, entry.model_copy(update={"files": {f"{inside}/{name}": size for name, size in done.files.items()}})
+    done = unpack(
+        path,
+        folder,
+        manifest.owners(inside, wanted.file),
+        lambda done, total: watcher.progress(f"unpacking {wanted.file}", done, total),
     )
-    if downloaded and not keep:
-        path.unlink()
-        if not any(path.parent.iterdir()):
-            path.parent.rmdir()
+    files = {f"{inside}/{name}": size for name, size in done.files.items()}
+    manifest.put(wanted.file, entry.model_copy(update={"files": files}))
+    manifest.drop_zip(wanted.file)
     _say_done(wanted, done, folder, before, watcher, at)
 
 
-def _download(job: _Job, url: str, path: Path, client: Client, watcher: Watcher) -> str:
-    """Fetch into the `.part`, hold it against the md5 and name it `.zip`; returns its md5."""
-    part, file = _part(path), job.wanted.file
+def _download(fetching: _Fetching, job: _Job, path: Path) -> Entry:
+    """Fetch into the `.part`, hold it against the md5, note it as ours, and name it `.zip`."""
+    part, file, watcher = _part(path), job.wanted.file, fetching.watcher
+    url = f"{fetching.base_url}/records/{job.wanted.record}/files/{file}"
     resumed = part.exists()
     while True:
-        client.download(url, part, job.bytes, lambda done, total: watcher.progress(f"fetching {file}", done, total))
+        fetching.client.download(url, part, job.bytes, lambda done, total: watcher.progress(f"fetching {file}", done, total))
         md5 = md5_of(part)
         if job.md5 in (None, md5):
+            entry = _entry(job, md5, part, "kept" if fetching.keep_zips else "passing")
+            fetching.manifest.put(file, entry)
             part.replace(path)
-            return md5
+            return entry
         part.unlink()  # a wrong byte would stay in it for ever
         if not resumed:
-            raise AsdzooError(
-                f"{file} has md5 {md5}, its record says {job.md5}: it was damaged on the way, and is thrown away", client.again
-            )
+            sentence = f"{file} has md5 {md5}, its record says {job.md5}: it was damaged on the way, and is thrown away"
+            raise AsdzooError(sentence, fetching.client.again)
         watcher.say(f"{file}: what was here before did not fit to the rest (md5 {md5}, not {job.md5}): from the beginning")
         resumed = False
+
+
+def _entry(job: _Job, md5: str, path: Path, kind: ZipKind) -> Entry:
+    return Entry(record=job.wanted.record, licence=job.licence, md5=md5, bytes=path.stat().st_size, zip=kind)
 
 
 def _checked(dataset: DataSet, job: _Job, path: Path) -> str:

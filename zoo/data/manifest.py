@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock, Timeout
 from pydantic import Field
@@ -14,6 +15,8 @@ from zoo.data.datasets import Wanted
 from zoo.errors import AsdzooError
 from zoo.files import write_json
 
+ZipKind = Literal["passing", "kept", "own", "gone"]
+
 
 class Entry(Frozen):
     """What the manifest says of one archive."""
@@ -22,7 +25,8 @@ class Entry(Frozen):
     licence: str | None
     md5: str
     bytes: int
-    downloaded: bool  # by asdzoo, which may delete the zip again
+    # passing: ours until it is unpacked; kept: ours, by --keep-zips; own: was there before us; gone: there is no zip any more
+    zip: ZipKind
     files: dict[str, int] = Field(default_factory=dict)  # path below the data set's folder -> bytes; empty until it is unpacked
 
 
@@ -38,6 +42,24 @@ class Manifest:
     def put(self, file: str, entry: Entry) -> None:
         self.entries[file] = entry
         write_json(self.path, {"archives": {name: one.model_dump() for name, one in self.entries.items()}})
+
+    def owners(self, folder: str, asking: str) -> dict[str, str]:
+        """Path below `folder` -> archive, of all files there that came from another archive than `asking`."""
+        return {
+            name.removeprefix(f"{folder}/"): file
+            for file, entry in self.entries.items()
+            for name in entry.files
+            if file != asking and name.startswith(f"{folder}/")
+        }
+
+    def drop_zip(self, file: str) -> None:
+        """Delete the zip of an unpacked archive, if it is asdzoo's and nobody wanted to keep it."""
+        entry, path = self.entries[file], self.path.parent / "zips" / file
+        if entry.zip == "passing":
+            path.unlink(missing_ok=True)
+            self.put(file, entry.model_copy(update={"zip": "gone"}))
+            if path.parent.is_dir() and not any(path.parent.iterdir()):
+                path.parent.rmdir()
 
     def is_whole(self, wanted: Wanted) -> bool:
         """Whether all files of an archive are there with their sizes, and it is the archive that the table means."""

@@ -27,7 +27,7 @@ def fetch_truth(
     data: Path = Path("data"),
     watcher: Watcher | None = None,
 ) -> Path:
-    """Have the evaluator of a year below `to`; returns its folder, as `asdzoo evaluate --truth` wants it.
+    """Have the evaluator of a year below `to`; returns its folder, which is what `--truth` of `asdzoo evaluate` wants.
 
     Raises: AsdzooError when the data set has none, or when `to` lies within the folder of recordings (`data`, or one of their
     layout); TransferError; ArchiveError.
