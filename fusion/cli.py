@@ -1,6 +1,6 @@
 """Commands of the room `fusion/`: list, evaluate, fuse. Heavy imports sit inside the commands: `asdzoo --help` is instant."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,6 @@ from zoo.console import err, out, table, warn
 from zoo.errors import AsdzooError, unknown_name
 
 if TYPE_CHECKING:
-    from fusion.fit import Judge
     from fusion.join import Joined
 
 app = typer.Typer()
@@ -81,7 +80,20 @@ def fuse(
         bool,
         typer.Option("--resubstitution", help="Score development machines with weights that saw their labels; marks the run."),
     ] = False,
-    trials: Annotated[int, typer.Option(min=1, help="At most so many weight vectors are tried.")] = 1001,
+    sampler: Annotated[str, typer.Option(help="What proposes weights: qmc, tpe, cmaes (Optuna's).")] = "qmc",
+    trials: Annotated[int, typer.Option(min=1, help="Weight vectors tried by each study.")] = 512,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.0, help="Seconds for each study; what was tried by then counts.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sampler.")] = 0,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Optuna storage (URL or journal file) that hosts may share. Default: RUN/ensembles/study.log."),
+    ] = None,
+    leave_out: Annotated[
+        str,
+        typer.Option(help="Weights of development machines have not seen the labels of their machine, or group."),
+    ] = "machine",
     minimum_machines: Annotated[
         int, typer.Option(min=1, help="A group with fewer labelled machines takes the common weights.")
     ] = 2,
@@ -89,9 +101,10 @@ def fuse(
 ) -> None:
     """Join the scores of several systems into one, with given weights or with weights found on the labelled machines."""
     from fusion.combine import COMBINERS
-    from fusion.fit import Plan
+    from fusion.fit import LEAVE_OUT, Plan
     from fusion.join import join
     from fusion.search import METHODS
+    from fusion.study import SAMPLERS, Studies
     from zoo.data.groups import parse_assignments
     from zoo.running.folder import Run
 
@@ -99,13 +112,17 @@ def fuse(
         raise unknown_name("method", method, METHODS)
     if combiner is not None and combiner not in COMBINERS:
         raise unknown_name("combiner", combiner, COMBINERS)
+    if sampler not in SAMPLERS:
+        raise unknown_name("sampler", sampler, SAMPLERS)
+    if leave_out not in LEAVE_OUT:
+        raise unknown_name("kind to leave out", leave_out, LEAVE_OUT)
     if ensemble is not None and (groups or systems or combiner or resubstitution or method != "averaged"):
         raise AsdzooError(
             "--ensemble brings its own members, weights and combiner",
             "leave out --groups, --systems, --method, --combiner and --resubstitution, or leave out --ensemble",
         )
     filed = parse_assignments(group or [])
-    plan = Plan(method, combiner or "weighted", tuple(groups or []), filed, trials, minimum_machines, resubstitution)
+    plan = Plan(method, combiner or "weighted", tuple(groups or []), filed, minimum_machines, leave_out, resubstitution)
     members = [part.strip() for part in systems.split(",") if part.strip()] if systems is not None else None
     opened = Run(run).require()
     with opened.lock():
@@ -116,22 +133,21 @@ def fuse(
             filed=filed,
             name=name,
             skip_missing=skip_missing,
-            judge=_in_study(run) if method == "averaged" else None,
+            studies=Studies(sampler, trials, timeout, seed, run / "ensembles" / "study.log", storage, _bar),
         )
     _report(joined, explain)
     out.print(f"written: {run / 'ensembles' / f'{joined.name}.yaml'}, {opened.score_path(joined.name)}")
 
 
-def _in_study(run: Path) -> "Judge":
-    """Candidates are judged in the run's Optuna study, with a progress bar."""
-    from rich.progress import track
+def _bar(sizes: Iterable[int], total: int) -> Iterator[int]:
+    """Batches of trials, on a terminal with a progress bar."""
+    from rich.progress import Progress
 
-    from fusion.study import judged_in_study
-
-    def bar(batches: Sequence[slice]) -> Iterable[slice]:
-        return track(batches, "Trying weights", console=err, transient=True, disable=not err.is_terminal)
-
-    return lambda objective, weights: judged_in_study(objective, weights, run / "ensembles" / "study.log", bar)
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("Trying weights", total=total)
+        for size in sizes:
+            yield size
+            bar.advance(task, size)
 
 
 def _report(joined: "Joined", explain: bool) -> None:
@@ -147,7 +163,8 @@ def _report(joined: "Joined", explain: bool) -> None:
     if found and found.resubstitution is not None:
         out.print(f"official score on {', '.join(found.labelled)}:")
         if found.cross_validated is not None:
-            out.print(f"  {found.cross_validated:.4f} cross-validated, each machine with weights found without its labels")
+            without = "its labels" if found.left_out == "machine" else "the labels of its group"
+            out.print(f"  {found.cross_validated:.4f} cross-validated, each machine with weights found without {without}")
         out.print(f"  {found.resubstitution:.4f} by resubstitution, with the weights above, which saw them")
     if explain and ensemble.development:
         out.print(tables.held_out_weights(ensemble, systems))

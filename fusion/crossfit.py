@@ -2,10 +2,11 @@
 
 The evaluation machines of a challenge are new to whoever found the weights. A development machine stands for one only when its
 own labels had no part in its weights, so its fused scores, and the score reported for the ensemble, are cross-fitted:
-leave one machine out, find everything again, apply it to that machine.
+leave one machine out, find everything again, apply it to that machine. Where evaluation machines are of groups that no
+development machine is of, the stricter question is what weights do that saw no machine of the group: leave one group out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,16 +24,22 @@ class CrossFit:
     held_out: Mapping[str, Floats]  # machine -> (systems,)
     cross_validated: (
         float | None
-    )  # official score of the labelled machines, each with its held-out weights; None for one machine or system
+    )  # official score of the labelled machines, each with its held-out weights; None where none can be held out
     resubstitution: float  # the same with the weights that its own labels helped to find
 
 
-def cross_fit(problem: Problem, method: Method) -> CrossFit:
-    """Solve on all machines and on all but each one. The problem must have at least one machine."""
+def cross_fit(problem: Problem, method: Method, left_out: Mapping[str, Sequence[str]] | None = None) -> CrossFit:
+    """Solve on all machines and on all but each one. The problem must have at least one machine.
+
+    `left_out` names for each machine those that are held out together with it (leave one group out), itself by default.
+    """
     solution = solve(problem, method)
-    held_out = {machine: solve(problem.without(machine), method).of(problem.group[machine]) for machine in problem.machines}
+    folds = {machine: tuple(left_out[machine]) if left_out else (machine,) for machine in problem.machines}
+    solved = {fold: solve(problem.without(*fold), method) for fold in dict.fromkeys(folds.values())}
+    held_out = {machine: solved[fold].of(problem.group[machine]) for machine, fold in folds.items()}
     final = {machine: solution.of(problem.group[machine]) for machine in problem.machines}
-    cross_validated = official_of(problem, held_out) if min(len(problem.machines), len(problem.objective.systems)) > 1 else None
+    possible = len(problem.objective.systems) > 1 and all(len(fold) < len(problem.machines) for fold in folds.values())
+    cross_validated = official_of(problem, held_out) if possible else None
     return CrossFit(solution, held_out, cross_validated, official_of(problem, final))
 
 

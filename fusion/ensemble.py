@@ -37,9 +37,12 @@ class Found(Frozen):
     """How the weights were found."""
 
     method: str  # averaged, grid, greedy, equal
+    sampler: str | None = None  # that proposed the candidates: qmc, tpe, cmaes
     trials: int | None = None  # candidates tried
+    seed: int | None = None  # of the sampler
+    left_out: str = "machine"  # what a development machine's weights have not seen: it alone, or its group
     labelled: list[str] = Field(default_factory=list)  # machines whose labels were used
-    shrinkage: dict[str, float] = Field(default_factory=dict)  # as `fusion.search` chose it; empty for equal weights
+    shrinkage: dict[str, float] = Field(default_factory=dict)  # what `fusion.search` chose; empty for equal weights
     cross_validated: float | None = None  # official score, each machine with weights found without it
     resubstitution: float | None = None  # the same with weights found on all machines, this one included
     notes: list[str] = Field(default_factory=list)  # what was kept or dropped, and why

@@ -1,7 +1,8 @@
 """From the score tables of a run to an ensemble: weights by group, found on the labelled machines."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -10,14 +11,15 @@ from fusion.crossfit import CrossFit, cross_fit
 from fusion.ensemble import OTHERS, Ensemble, Found, Weights
 from fusion.metrics import Floats
 from fusion.objective import Objective, Parts
-from fusion.search import Method, Problem
-from fusion.simplex import STEP, finest_lattice, lattice
+from fusion.search import SETTINGS, Method, Problem
+from fusion.simplex import STEP, lattice, on_simplex, starts
+from fusion.study import LABEL_BLIND, Studies
 from zoo.data.groups import group_of, load_groups
 from zoo.errors import unknown_name
+from zoo.scores import families_of
 
-TRIALS = 1001  # step 0.1 for five systems
-
-Judge = Callable[[Objective, Floats], Parts]  # weights (candidates, systems) -> what each machine adds to their scores
+LeaveOut = Literal["machine", "group"]
+LEAVE_OUT: tuple[LeaveOut, ...] = get_args(LeaveOut)
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,16 @@ class Plan:
     combiner: Combiner = "weighted"
     groups: tuple[str, ...] = ()  # groups that get a weight vector of their own
     filed: Mapping[str, str] | None = None  # machine -> group, beyond configs/groups.yaml
-    trials: int = TRIALS
     minimum_machines: int = 2  # a named group with fewer labelled machines takes the common weights
+    leave_out: LeaveOut = "machine"  # what a development machine's weights have not seen
     resubstitution: bool = False  # score development machines with the weights that their labels helped to find
 
 
-def fit_ensemble(stacked: Stack, plan: Plan, judge: Judge | None = None) -> tuple[Ensemble, Objective | None]:
+def fit_ensemble(stacked: Stack, plan: Plan, studies: Studies | None = None) -> tuple[Ensemble, Objective | None]:
     """Find the ensemble that `plan` asks for; with the objective it was found on, None when no label was needed.
 
-    `judge` evaluates the candidates, `objective.judge` by default. Where no machine is labelled the weights are equal.
+    `studies` searches the candidates of the method `averaged`, in memory by default. Seeds of one system are weighed as one
+    and share its weight. Where no machine is labelled the weights are equal.
     Raises: AsdzooError for an unknown group.
     """
     known = [*load_groups(), *(group_of(machine, plan.filed) for machine in stacked.machines)]
@@ -45,27 +48,48 @@ def fit_ensemble(stacked: Stack, plan: Plan, judge: Judge | None = None) -> tupl
             raise unknown_name("group", group, list(dict.fromkeys(known)))
     if plan.combiner in ("min", "max"):
         return _equal(stacked.systems, plan, [f"{plan.combiner} of the calibrated scores has no weights to find"]), None
-    objective = Objective.of(stacked, plan.combiner)
+    families = families_of(stacked.systems)
+    objective = Objective.of(stacked, plan.combiner, families)
     if not objective.machines:
         note = (
             "no machine has labelled test clips, so no weights can be found: equal weights (--ensemble thuee_1 needs no labels)"
         )
         return _equal(stacked.systems, plan, [note]), None
     keys, notes = _keys(objective.machines, plan)
+    seeds = [name for name, members in families.items() if len(members) > 1]
+    if seeds:
+        notes = [f"seeds of one system are weighed as one: {', '.join(seeds)}", *notes]
     blind = [machine for machine in stacked.machines if machine not in objective.machines]
     if blind:
         notes = [f"{', '.join(blind)}: no labels to find weights on, they get those of their group", *notes]
-    candidates = _candidates(objective, plan)
-    parts = judge(objective, candidates) if judge else objective.judge(candidates)
-    fit = cross_fit(Problem(objective, parts, keys), plan.method)
-    return _ensemble(objective, plan, fit, len(candidates), notes), objective
+    studies = studies or Studies()
+    problem = _problem(objective, keys, plan, studies)
+    fit = cross_fit(problem, plan.method, _folds(objective.machines, plan))
+    return _ensemble(objective, plan, fit, [*notes, *dict.fromkeys(studies.notes)], studies), objective
 
 
-def _candidates(objective: Objective, plan: Plan) -> Floats:
-    count = len(objective.systems)
-    if plan.method == "grid":
-        return lattice(count, round(1 / STEP))
-    return finest_lattice(count, plan.trials) if plan.method == "averaged" else np.full((1, count), 1 / count)
+def _problem(objective: Objective, keys: Mapping[str, str], plan: Plan, studies: Studies) -> Problem:
+    """Label-blind candidates are judged once for all vectors and folds; adaptive samplers search for each anew."""
+    count, machines = len(objective.systems), objective.machines
+    if plan.method != "averaged" or len(machines) == 1:
+        candidates = lattice(count, round(1 / STEP)) if plan.method == "grid" else np.full((1, count), 1 / count)
+        return Problem(objective, objective.judge(candidates), keys)
+    settings = studies.settings(SETTINGS, len(set(keys.values())) > 1)
+    if studies.sampler in LABEL_BLIND:
+        return Problem(objective, studies.candidates(objective, machines, np.ones(len(machines))), keys, settings)
+
+    def propose(machines: Sequence[str], importance: Floats, key: str) -> Parts:
+        return studies.candidates(objective, machines, importance, key)
+
+    return Problem(objective, objective.judge(on_simplex(starts(count))), keys, settings, propose)
+
+
+def _folds(machines: Sequence[str], plan: Plan) -> dict[str, list[str]]:
+    """For each labelled machine those that are held out with it."""
+    if plan.leave_out == "machine":
+        return {machine: [machine] for machine in machines}
+    filed = {machine: group_of(machine, plan.filed) for machine in machines}
+    return {machine: [other for other in machines if filed[other] == filed[machine]] for machine in machines}
 
 
 def _keys(machines: Sequence[str], plan: Plan) -> tuple[dict[str, str], list[str]]:
@@ -92,9 +116,13 @@ def _equal(systems: Sequence[str], plan: Plan, notes: list[str]) -> Ensemble:
     )
 
 
-def _ensemble(objective: Objective, plan: Plan, fit: CrossFit, trials: int, notes: list[str]) -> Ensemble:
+def _ensemble(objective: Objective, plan: Plan, fit: CrossFit, notes: list[str], studies: Studies) -> Ensemble:
     vectors = fit.solution.vectors
-    if plan.method == "averaged" and not fit.solution.settings:
+    searched = plan.method == "averaged" and len(objective.machines) > 1
+    trust = fit.solution.settings.get("trust", 1.0)
+    if plan.method == "averaged":
+        notes = [*notes, *_few_labels(len(objective.machines), trust)]
+    if searched and not fit.solution.settings and len(objective.systems) > 1:
         notes = [*notes, "equal weights did best on machines left out"]
     for key, vector in vectors.items():
         dropped = [system for system, weight in zip(objective.systems, vector, strict=True) if weight == 0]
@@ -111,7 +139,10 @@ def _ensemble(objective: Objective, plan: Plan, fit: CrossFit, trials: int, note
         else {machine: _named(objective, vector) for machine, vector in fit.held_out.items()},
         found=Found(
             method=plan.method,
-            trials=trials if plan.method in ("averaged", "grid") else None,
+            sampler=studies.sampler if searched else None,
+            trials=studies.trials if searched else None,
+            seed=studies.seed if searched else None,
+            left_out=plan.leave_out,
             labelled=list(objective.machines),
             shrinkage=dict(fit.solution.settings),
             cross_validated=fit.cross_validated,
@@ -121,5 +152,18 @@ def _ensemble(objective: Objective, plan: Plan, fit: CrossFit, trials: int, note
     )
 
 
+def _few_labels(machines: int, trust: float) -> list[str]:
+    if machines == 1:
+        return ["one labelled machine is too few to find weights on: equal weights"]
+    if trust < 1:
+        return [f"{machines} labelled machines are few: the weights found count {trust:.0%}, equal ones the rest"]
+    return []
+
+
 def _named(objective: Objective, vector: Floats) -> Weights:
-    return dict(zip(objective.systems, map(float, vector), strict=True))
+    """By system; the seeds of one share its weight."""
+    weights: Weights = {}
+    for name, weight in zip(objective.systems, vector, strict=True):
+        members = objective.families.get(name, (name,))
+        weights |= dict.fromkeys(members, float(weight) / len(members))
+    return weights

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from fusion.combine import Stack, combine, fused_table, stack
 from fusion.ensemble import Ensemble, ensemble_path, find_ensemble, write_ensemble
-from fusion.fit import Judge, Plan, fit_ensemble
+from fusion.fit import Plan, fit_ensemble
 from fusion.provenance import changed_members, with_members
 from fusion.run_scores import trained_systems
+from fusion.study import Studies
 from fusion.weighable import weighable
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import require_plain_name
@@ -37,7 +38,7 @@ def join(
     filed: Mapping[str, str] | None = None,
     name: str | None = None,
     skip_missing: bool = False,
-    judge: Judge | None = None,
+    studies: Studies | None = None,
 ) -> Joined:
     """Fuse the scores of a run and write ensembles/NAME.yaml and scores/NAME.csv; the caller holds the run's lock.
 
@@ -46,7 +47,7 @@ def join(
     systems       members of a search, all trained ones by default
     filed         machine -> group, beyond those of a given ensemble
     skip_missing  members that were not trained, or not on each machine, are left out
-    judge         evaluates the candidates of a search (see `fit_ensemble`)
+    studies       where candidates are searched (see `fit_ensemble`)
 
     Raises: AsdzooError for unknown names, a name that is taken, members without scores, and tables that do not fit.
     """
@@ -64,7 +65,7 @@ def join(
     stacked = stack(tables, partial=skip_missing)
     if isinstance(way, Plan):
         stacked, notes = weighable(stacked)
-        ensemble, objective = fit_ensemble(stacked, way, judge)
+        ensemble, objective = fit_ensemble(stacked, way, studies)
         notes += [*(objective.notes if objective else ()), *(ensemble.found.notes if ensemble.found else ())]
     else:
         assert given is not None

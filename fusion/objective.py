@@ -4,8 +4,8 @@ The official score is a (harmonic) mean over machines, so each machine's part is
 subset of machines, as leave-one-machine-out asks for by the hundred, are then sums over a small table.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -53,16 +53,25 @@ class Objective:
     sections: tuple[Section, ...]
     scores: tuple[Floats, ...]  # of each section: (systems, clips)
     notes: tuple[str, ...] = ()  # a sentence for each section that has labels, but not enough
+    families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # system -> its seeds, where they are weighed as one
 
     @classmethod
-    def of(cls, stacked: Stack, combiner: Combiner = "weighted") -> "Objective":
-        """Raises: AsdzooError when a system lacks scores for a labelled machine, or the combiner takes no weights."""
+    def of(
+        cls, stacked: Stack, combiner: Combiner = "weighted", families: Mapping[str, tuple[str, ...]] | None = None
+    ) -> "Objective":
+        """The objective of a stack; members of a family take part as one system, with the mean of their scores.
+
+        Raises: AsdzooError when a system lacks scores for a labelled machine, or the combiner takes no weights."""
         if combiner in ("min", "max"):
             raise AsdzooError(f"the combiner {combiner} takes no weights, so there are none to find", "--method equal")
         labelled = set(stacked.clips["machine"][stacked.clips["label"].ne("") & stacked.clips["split"].eq("test")])
         sections, notes = find_sections(stacked.clips, stacked.year)
         notes = [note for note in notes if note.partition(" section ")[0] in labelled]
         values = basis(stacked, combiner)
+        families = families or {system: (system,) for system in stacked.systems}
+        of_family = np.stack(
+            [[(system in members) / len(members) for system in stacked.systems] for members in families.values()]
+        )
         scores = tuple(np.ascontiguousarray(values[:, section.rows]) for section in sections)
         for section, part in zip(sections, scores, strict=True):
             if np.isnan(part).any():
@@ -71,7 +80,9 @@ class Objective:
                     f"{system} has no scores for {section.machine}, so its weight cannot be searched",
                     "leave it out with --systems",
                 )
-        return cls(stacked.systems, stacked.year, tuple(sections), scores, tuple(notes))
+        if len(families) < len(stacked.systems):
+            scores = tuple(of_family @ part for part in scores)
+        return cls(tuple(families), stacked.year, tuple(sections), scores, tuple(notes), families)
 
     @property
     def machines(self) -> tuple[str, ...]:

@@ -4,9 +4,12 @@ A method turns the labelled machines into one weight vector for each named group
 
 averaged  the mean of all candidates, each counted by exp(evidence / temperature). The evidence is the official score on the
           labelled machines times their number; machines outside the group count with a factor `outside`. A high temperature
-          shrinks towards equal weights, `outside` = 1 towards the common weights. The usual setting is kept unless another one
-          does better by `MINIMUM_GAIN` in leave-one-machine-out cross-validation. Averaging over all good candidates instead
-          of taking the best one is what keeps the luck of one machine out. Systems that do harm get weight 0
+          shrinks towards equal weights, `outside` = 1 towards the common weights. Averaging over all good candidates instead
+          of taking the best one is what keeps the luck of one machine out. Systems that do harm get weight 0: those whose
+          removal raises the score by `harm`, by more where machines are few. The usual setting of the three is kept unless
+          another one does better by `MINIMUM_GAIN` in leave-one-machine-out cross-validation. With fewer than `ENOUGH`
+          labelled machines the vector is mixed with equal weights of the members that are left; one machine is no ground for
+          any others
 grid      the report's: the best of all vectors with step 0.05, by exhaustion
 greedy    from the best single system, mix in one system at a time at the best share of the grid while that helps
 equal     equal weights
@@ -15,9 +18,8 @@ equal     equal weights
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import product
-from typing import Literal, get_args
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -29,12 +31,23 @@ from fusion.simplex import STEP, rounded
 Method = Literal["averaged", "grid", "greedy", "equal"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
-TEMPERATURES = (np.inf, 0.12, 0.06, 0.03, 0.015, 0.007)  # in units of the official score; infinite is equal weights
-OUTSIDE = (0.0, 0.1, 0.25, 0.5, 1.0)
-USUAL = (0.06, 0.0)  # temperature, outside
+
+class Setting(NamedTuple):
+    """How boldly labels are believed."""
+
+    temperature: float  # in units of the official score; infinite is equal weights
+    outside: float  # how much a machine outside a group counts for the group's vector
+    harm: float  # a member goes when the official score rises by so much without it
+
+
+USUAL = Setting(0.06, 0.0, 0.005)
+SETTINGS = 12  # tried in each fold
 MINIMUM_GAIN = 0.003  # times log(number of settings): the more are tried, the more of them look good by luck
 NEGLIGIBLE = 0.01  # a smaller weight is none
-HARM = 0.005  # a member goes when the official score rises by so much without it
+ENOUGH = 5  # labelled machines from which the search is trusted wholly
+
+
+Propose = Callable[[Sequence[str], Floats, str], Parts]  # machines, importance (machines,), key -> candidates
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,8 @@ class Problem:
     objective: Objective
     parts: Parts  # of the candidates, on these machines
     group: Mapping[str, str]  # machine -> key of its vector: a named group, or OTHERS
+    settings: Sequence[Setting] = (USUAL,)  # to choose from, the usual one first
+    propose: Propose | None = None  # searches candidates for one vector; without it, `parts` serve all of them
 
     @property
     def machines(self) -> tuple[str, ...]:
@@ -54,9 +69,13 @@ class Problem:
         """Vectors to find: the groups that have a machine here, and the one for the others."""
         return [*sorted({self.group[machine] for machine in self.machines} - {OTHERS}), OTHERS]
 
-    def without(self, machine: str) -> "Problem":
-        """As if the machine had no labels."""
-        return Problem(self.objective, self.parts.on([other for other in self.machines if other != machine]), self.group)
+    def without(self, *machines: str) -> "Problem":
+        """As if these machines had no labels."""
+        return replace(self, parts=self.parts.on([other for other in self.machines if other not in machines]))
+
+    def candidates(self, key: str) -> Parts:
+        """Candidates for the vector of a key, judged on the machines."""
+        return self.propose(self.machines, self.importance(key, USUAL.outside), key) if self.propose else self.parts
 
     def importance(self, key: str, outside: float) -> Floats:
         """How much each machine counts for a vector; a group with no machine here takes the common weights."""
@@ -111,48 +130,83 @@ def _greedy_vector(problem: Problem, importance: Floats) -> Floats:
 
 
 def _averaged(problem: Problem) -> Solution:
-    temperature, factor = chosen_setting(problem)
-    if np.isinf(temperature):
+    trust = trust_in(len(problem.machines))
+    if trust == 0:
+        return _equal(problem)
+    pools = {key: problem.candidates(key) for key in problem.keys}
+    setting = chosen_setting(replace(problem, parts=pools[OTHERS]) if problem.propose else problem)
+    if np.isinf(setting.temperature):
         return _equal(problem)
     vectors = {}
-    for key in problem.keys:
-        importance = problem.importance(key, factor)
-        vectors[key] = rounded(
-            _without_harmful(problem, mean_of_candidates(problem.parts, importance, temperature), importance)
-        )
-    return Solution(vectors, {"temperature": temperature, "outside": factor})
+    for key, parts in pools.items():
+        importance = problem.importance(key, setting.outside)
+        path = _removals(problem, mean_of_candidates(parts, importance, setting.temperature), importance)
+        found = _stopped(path, _needed(setting.harm, problem))
+        kept = (found > 0) / np.count_nonzero(found)
+        vectors[key] = rounded(trust * found + (1 - trust) * kept)
+    return Solution(vectors, {**setting._asdict(), "trust": trust})
 
 
-def chosen_setting(problem: Problem) -> tuple[float, float]:
-    """The usual setting, or the one that gains enough over it on machines left out."""
-    if len(problem.machines) < 2:
-        return USUAL
-    settings = list(product(TEMPERATURES, OUTSIDE if len(problem.keys) > 1 else OUTSIDE[:1]))
+def trust_in(machines: int) -> float:
+    """How much weights found on so many labelled machines count against equal ones."""
+    return min(1.0, (machines - 1) / (ENOUGH - 1))
+
+
+def _needed(harm: float, problem: Problem) -> float:
+    """The rise that a removal must bring: the fewer the machines, the more of it is luck."""
+    return harm * max(1.0, ENOUGH / len(problem.machines))
+
+
+def chosen_setting(problem: Problem) -> Setting:
+    """The usual setting, or what gains enough over it on machines left out; temperature and outside first, then harm."""
+    usual, settings = problem.settings[0], problem.settings
+    if len(problem.machines) < 2 or len(settings) < 2:
+        return usual
+    least = MINIMUM_GAIN * np.log(len(settings))
     scores = _cross_validated(problem, settings)
     best = int(np.argmax(scores))
-    gain = scores[best] - scores[settings.index(USUAL)]
-    return settings[best] if gain > MINIMUM_GAIN * np.log(len(settings)) else USUAL
+    chosen = settings[best] if scores[best] - scores[0] > least else usual
+    if np.isinf(chosen.temperature):
+        return chosen
+    harms = [usual.harm, *(setting.harm for setting in settings if setting.harm != usual.harm)]
+    scores = _cross_validated_harms(problem, chosen, harms)
+    best = int(np.argmax(scores))
+    return chosen._replace(harm=harms[best] if scores[best] - scores[0] > least else usual.harm)
 
 
-def _without_harmful(problem: Problem, vector: Floats, importance: Floats) -> Floats:
-    """`vector` without negligible weights, and without the systems whose removal raises the official score, worst first."""
-    vector = np.where(vector < NEGLIGIBLE, 0, vector)
-    vector = vector / vector.sum()
-    while True:
-        members = np.flatnonzero(vector)
-        if len(members) < 2:
-            return vector
-        tried = np.repeat(vector[None], len(members) + 1, axis=0)
+def _removals(problem: Problem, vector: Floats, importance: Floats, least: float = 0.0) -> list[tuple[Floats, float]]:
+    """`vector` without negligible weights, then without one system after the other, as long as the official score rises.
+
+    It is always the system without which the score is best. Each vector comes with the rise that the last removal brought;
+    the list ends where a removal brings less than `least`.
+    """
+    vector = np.where(vector < NEGLIGIBLE * vector.max(), 0, vector)
+    path = [(vector / vector.sum(), np.inf)]
+    while len(members := np.flatnonzero(path[-1][0])) > 1:
+        tried = np.repeat(path[-1][0][None], len(members) + 1, axis=0)
         tried[np.arange(len(members)), members] = 0
         tried /= tried.sum(axis=1, keepdims=True)
         scores = problem.objective.judge(tried, problem.machines).score(importance)
-        if scores[:-1].max() < scores[-1] + HARM:
-            return vector
-        vector = tried[int(np.argmax(scores[:-1]))]
+        best = int(np.argmax(scores[:-1]))
+        rise = float(scores[best] - scores[-1])
+        if rise <= least:
+            break
+        path.append((tried[best], rise))
+    return path
+
+
+def _stopped(path: Sequence[tuple[Floats, float]], harm: float) -> Floats:
+    """The last vector of a path of removals before one that brought less than `harm`."""
+    last = path[0][0]
+    for vector, rise in path:
+        if rise < harm:
+            break
+        last = vector
+    return last
 
 
 def mean_of_candidates(parts: Parts, importance: Floats, temperature: float) -> Floats:
-    """Mean of the candidates by exp(evidence / temperature)."""
+    """Mean of the candidates by exp(evidence / temperature), (systems,)."""
     if np.isinf(temperature):
         return np.full(parts.weights.shape[1], 1 / parts.weights.shape[1])
     evidence = importance.sum() * parts.score(importance) / temperature
@@ -160,15 +214,33 @@ def mean_of_candidates(parts: Parts, importance: Floats, temperature: float) -> 
     return np.asarray(belief @ parts.weights / belief.sum())
 
 
-def _cross_validated(problem: Problem, settings: Sequence[tuple[float, float]]) -> Floats:
-    """Official score of each setting, each machine with weights found without it."""
+def _cross_validated(problem: Problem, settings: Sequence[Setting]) -> Floats:
+    """Official score of each setting, each machine with weights found without it; nobody is removed."""
+
+    def vectors(fold: Problem, key: str) -> list[Floats]:
+        return [mean_of_candidates(fold.parts, fold.importance(key, one.outside), one.temperature) for one in settings]
+
+    return _left_out(problem, vectors)
+
+
+def _cross_validated_harms(problem: Problem, setting: Setting, harms: Sequence[float]) -> Floats:
+    """The same for thresholds of harm."""
+
+    def vectors(fold: Problem, key: str) -> list[Floats]:
+        importance = fold.importance(key, setting.outside)
+        mean = mean_of_candidates(fold.parts, importance, setting.temperature)
+        path = _removals(fold, mean, importance, _needed(min(harms), fold))
+        return [_stopped(path, _needed(harm, fold)) for harm in harms]
+
+    return _left_out(problem, vectors)
+
+
+def _left_out(problem: Problem, vectors: Callable[[Problem, str], Sequence[Floats]]) -> Floats:
+    """Official score of each of the `vectors` of a fold and key, each machine with those found without it."""
     held_out = []
     for machine in problem.machines:
-        fold, key = problem.without(machine), problem.group[machine]
-        vectors = [
-            mean_of_candidates(fold.parts, fold.importance(key, factor), temperature) for temperature, factor in settings
-        ]
-        held_out.append(problem.objective.judge(np.stack(vectors), [machine]))
+        found = vectors(problem.without(machine), problem.group[machine])
+        held_out.append(problem.objective.judge(np.stack(found), [machine]))
     sums = np.concatenate([parts.sums for parts in held_out], axis=1)
     counts = np.concatenate([parts.counts for parts in held_out])
     return Parts(problem.machines, np.empty(0), sums, counts, problem.parts.harmonic).score()

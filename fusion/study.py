@@ -1,31 +1,196 @@
-"""The search as an Optuna study in the run folder (the only importer of optuna).
+"""The search for weights as Optuna studies (the only importer of optuna).
 
-Every candidate is a trial, with its weights as parameters, the official score on the labelled machines as its value, and each
-machine's score beside it, so that `optuna-dashboard RUN/ensembles/study.log` shows the landscape. The study carries on where a
-killed one stopped, and a search over the same scores finds all trials done.
+Optuna's samplers propose every candidate through ask and tell, in batches that the vectorised metric judges at once. A trial's
+parameters are a number in 0..1 for each system (`fusion.simplex` says how they become weights), its value is the official score
+on the machines of the study, and its user attributes are the weights, each machine's score, and the score of the machine that
+the study holds out: `optuna-dashboard RUN/ensembles/study.log` shows them all.
 
-Candidates come from a fixed lattice and not from one of Optuna's adaptive samplers: those go where the score is good, and the
-score knows every labelled machine, so that no machine could be held out afterwards. The vectorised metric makes the whole
-lattice cheaper than a few hundred adaptive trials.
+qmc    Sobol' points. They know no label, so one study serves all weight vectors and all folds of a cross-validation
+tpe    tree-structured Parzen estimator, multivariate [Bergstra et al., NIPS 2011]
+cmaes  covariance matrix adaptation [Hansen, arXiv:1604.00772], by the package cmaes
+
+tpe and cmaes go where the score is good, and the score knows its machines: each weight vector, and each machine held out, has a
+study of its own that never sees the machine it is held out for.
+
+Studies are kept in a journal in the run folder. A search that was killed, or is asked for more trials, is replayed: the sampler
+proposes the same candidates again, and those that were judged before are not judged anew. With a storage of one's own
+(`--storage`), which several hosts may share, the studies live there, and each host adds trials until there are enough.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from fusion.metrics import Floats
 from fusion.objective import Objective, Parts
+from fusion.search import USUAL, Setting
+from fusion.simplex import on_simplex, starts
+from zoo.errors import AsdzooError
 from zoo.files import fingerprint
 
 if TYPE_CHECKING:
-    from optuna.storages.journal import JournalFileBackend
+    import optuna
+    from optuna.storages import BaseStorage
 
-_BATCH = 128
+Sampler = Literal["qmc", "tpe", "cmaes"]
+SAMPLERS: tuple[Sampler, ...] = get_args(Sampler)
+TRIALS = 512
+LABEL_BLIND: tuple[Sampler, ...] = ("qmc",)
+_BATCH = {"qmc": 128, "tpe": 32, "cmaes": 16}  # an adaptive sampler learns between batches
+_LARGEST = 0.9999  # the gamma quantile of 1 is infinite
 
-Bar = Callable[[Sequence[slice]], Iterable[slice]]
+Bar = Callable[[Iterable[int], int], Iterable[int]]  # counts trials, and how many there will be
+
+
+def no_bar(trials: Iterable[int], total: int) -> Iterable[int]:
+    return trials
+
+
+@dataclass
+class Studies:
+    """Where and how candidates are searched for. `journal` is a file that one process writes; `storage` may be shared."""
+
+    sampler: Sampler = "qmc"
+    trials: int = TRIALS  # of each study, the fixed starts included
+    timeout: float | None = None  # seconds for each study
+    seed: int = 0
+    journal: Path | None = None
+    storage: str | None = None  # URL, or path of a journal that is locked for each write
+    bar: Bar = no_bar
+    notes: list[str] = field(default_factory=list)  # what cut a search short
+
+    def candidates(self, objective: Objective, machines: Sequence[str], importance: Floats, about: str = "") -> Parts:
+        """Candidates for a good score on `machines`, each counted by its `importance`, judged on them.
+
+        `about` names the weight vector in the study's name; the machines that are not counted are named there by themselves.
+        Raises: AsdzooError for fewer trials than systems, and when the storage cannot be used.
+        """
+        first = starts(len(objective.systems))
+        if self.trials < len(first):
+            raise AsdzooError(
+                f"{self.trials} trials cannot try {len(objective.systems)} systems", f"--trials {max(TRIALS, 4 * len(first))}"
+            )
+        held_out = [machine for machine in objective.machines if machine not in machines]
+        without = f"-without-{'-'.join(held_out)}" if held_out else ""
+        name = f"{study_name(objective)}-{self.sampler}-{self.seed}{f'-{about}' if about else ''}{without}"
+        counted = np.array([importance[list(machines).index(one)] if one in machines else 0.0 for one in objective.machines])
+        with _quiet():
+            judged = _Search(self, objective, counted, held_out, name).run(first)
+        return judged.on(machines)
+
+    def settings(self, count: int, grouped: bool) -> list[Setting]:
+        """The usual setting, equal weights, and others to be tried in each fold; they know no label, as Sobol' points do."""
+        import optuna
+
+        ranges: dict[str, optuna.distributions.BaseDistribution] = {
+            "temperature": optuna.distributions.FloatDistribution(0.005, 0.3, log=True),
+            "outside": optuna.distributions.FloatDistribution(0, 1 if grouped else 0),
+            "harm": optuna.distributions.FloatDistribution(0.001, 0.02, log=True),
+        }
+        with _quiet():
+            study = optuna.create_study(sampler=_sampler("qmc", self.seed, len(ranges)))
+            study.enqueue_trial(USUAL._asdict())
+            study.tell(study.ask(ranges), 0.0)  # from here on the sampler knows its space
+            tried = [Setting(**study.ask(ranges).params) for _ in range(count - 2)]
+        return [USUAL, USUAL._replace(temperature=np.inf), *tried]
+
+
+@dataclass
+class _Search:
+    """One study."""
+
+    way: Studies
+    objective: Objective
+    importance: Floats  # of each machine of the objective; 0 for one held out
+    held_out: Sequence[str]
+    name: str
+
+    def run(self, first: Floats) -> Parts:
+        """The candidates of the study, judged on all machines, in the order of its trials."""
+        import optuna
+
+        way, start = self.way, time.monotonic()
+        ranges: dict[str, optuna.distributions.BaseDistribution] = {
+            system: optuna.distributions.FloatDistribution(0, _LARGEST) for system in self.objective.systems
+        }
+        study, kept = self._open()
+        known = _judged(kept) if kept else {}
+        if not study.get_trials(deepcopy=False):
+            for point in first:
+                study.enqueue_trial(dict(zip(self.objective.systems, map(float, point), strict=True)))
+        for size in self._batches(study, len(first), start):
+            trials = [study.ask(ranges) for _ in range(size)]
+            points = np.array([[trial.params[system] for system in self.objective.systems] for trial in trials])
+            self._tell(study, trials, points, known)
+            if kept:
+                new = study.get_trials(deepcopy=False)[trials[0].number :]
+                kept.add_trials([trial for trial in new if _key(trial.params.values()) not in known])
+        done = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished() and "sums" in trial.user_attrs]
+        if len(done) < way.trials:
+            way.notes.append(f"the search stopped after {way.timeout:g} s with {len(done)} of {way.trials} trials")
+        weights = on_simplex(np.array([[trial.params[system] for system in self.objective.systems] for trial in done]))
+        whole = self.objective.judge(weights[:1])
+        sums = np.array([trial.user_attrs["sums"] for trial in done])
+        return Parts(whole.machines, weights, sums, whole.counts, whole.harmonic)
+
+    def _open(self) -> "tuple[optuna.Study, optuna.Study | None]":
+        """The study to ask, and the one of the run's journal to keep its trials in."""
+        import optuna
+
+        sampler = _sampler(self.way.sampler, self.way.seed, len(self.objective.systems))
+        settings: dict[str, Any] = {"study_name": self.name, "direction": "maximize", "load_if_exists": True}
+        if self.way.storage is not None:
+            study = optuna.create_study(storage=_shared(self.way.storage), sampler=sampler, **settings)
+            kept = None
+        else:
+            study = optuna.create_study(direction="maximize", sampler=sampler)
+            journal = self.way.journal
+            kept = optuna.create_study(storage=_private(journal), **settings) if journal else None
+        for one in (study, kept):
+            if one is not None and not one.user_attrs:
+                one.set_user_attr("machines", [machine for machine in self.objective.machines if machine not in self.held_out])
+                one.set_user_attr("held out", list(self.held_out))
+        return study, kept
+
+    def _batches(self, study: "optuna.Study", first: int, start: float) -> Iterator[int]:
+        """Sizes of the batches that are left to ask for; none after the time is up."""
+        way = self.way
+        size, total = _BATCH[way.sampler], way.trials
+
+        def sizes() -> Iterator[int]:
+            while True:
+                done = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+                late = way.timeout is not None and time.monotonic() - start > way.timeout
+                if done >= total or (late and done >= first):
+                    return
+                yield min(size, total - done) if done >= first else first - done
+
+        yield from way.bar(sizes(), total)
+
+    def _tell(self, study: "optuna.Study", trials: "list[optuna.Trial]", points: Floats, known: dict[Any, list[float]]) -> None:
+        """Judge a batch, and tell the study its scores; candidates in `known` are taken from there."""
+        weights = on_simplex(points)
+        whole = self.objective.judge(weights[:1])
+        sums = np.array([known.get(_key(point), np.full(len(whole.machines), np.nan)) for point in points])
+        fresh = np.isnan(sums).any(axis=1)
+        if fresh.any():  # the whole batch, so that a replay gives the same bits
+            sums = np.where(fresh[:, None], self.objective.judge(weights).sums, sums)
+        parts = Parts(whole.machines, weights, sums, whole.counts, whole.harmonic)
+        by_machine = {machine: parts.on([machine]).score() for machine in parts.machines}
+        for row, (trial, score) in enumerate(zip(trials, parts.score(self.importance), strict=True)):
+            named = zip(self.objective.systems, weights[row], strict=True)
+            trial.set_user_attr("weights", {system: round(float(weight), 4) for system, weight in named})
+            for machine, own in by_machine.items():
+                trial.set_user_attr(f"held out: {machine}" if machine in self.held_out else machine, float(own[row]))
+            trial.set_user_attr("sums", sums[row].tolist())
+            study.tell(trial, float(score))
 
 
 def study_name(objective: Objective) -> str:
@@ -41,60 +206,35 @@ def _listed(mask: np.ndarray | None) -> list[bool] | None:
     return None if mask is None else [bool(value) for value in mask]
 
 
-def judged_in_study(objective: Objective, weights: Floats, path: Path, bar: Bar = iter) -> Parts:
-    """`objective.judge(weights)`, kept in the study at `path` and taken from there where an earlier run got to.
+def _key(point: Iterable[float]) -> tuple[float, ...]:
+    return tuple(map(float, point))
 
-    The caller holds the run's lock. `bar` wraps the batches that are still to do.
-    """
-    import optuna
-    from optuna.storages import JournalStorage
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _mend(path)
-    study = optuna.create_study(
-        study_name=f"{study_name(objective)}-{len(weights)}",
-        storage=JournalStorage(_journal(path)),
-        direction="maximize",
-        load_if_exists=True,
-    )
-    study.set_user_attr("machines", list(objective.machines))
-    ranges: dict[str, optuna.distributions.BaseDistribution] = {
-        system: optuna.distributions.FloatDistribution(0, 1) for system in objective.systems
+def _judged(study: "optuna.Study") -> dict[Any, list[float]]:
+    """By candidate, what its machines add to the score."""
+    return {
+        _key(trial.params.values()): trial.user_attrs["sums"]
+        for trial in study.get_trials(deepcopy=False)
+        if "sums" in trial.user_attrs
     }
-    sums = np.full((len(weights), len(objective.machines)), np.nan)
-    for trial in study.get_trials(deepcopy=False):
-        sums[trial.user_attrs["candidate"]] = trial.user_attrs["sums"]
-    first = objective.judge(weights[:1])
-    open_ones = np.flatnonzero(np.isnan(sums).any(axis=1))
-    for batch in bar([slice(start, start + _BATCH) for start in range(0, len(open_ones), _BATCH)]):
-        chosen = open_ones[batch]
-        parts = objective.judge(weights[chosen])
-        sums[chosen] = parts.sums
-        per_machine = [parts.on([machine]).score() for machine in objective.machines]
-        study.add_trials(
-            [
-                optuna.trial.create_trial(
-                    params=dict(zip(objective.systems, map(float, weights[candidate]), strict=True)),
-                    distributions=ranges,
-                    value=float(score),
-                    user_attrs={
-                        "candidate": int(candidate),
-                        "sums": parts.sums[row].tolist(),
-                        **{machine: float(own[row]) for machine, own in zip(objective.machines, per_machine, strict=True)},
-                    },
-                )
-                for row, (candidate, score) in enumerate(zip(chosen, parts.score(), strict=True))
-            ]
-        )
-    return Parts(first.machines, weights, sums, first.counts, first.harmonic)
 
 
-def _journal(path: Path) -> "JournalFileBackend":
-    """Optuna's journal file, less the lock and the fsync of each trial (4 ms; the trial itself takes 0.1 ms).
+def _sampler(name: Sampler, seed: int, systems: int) -> "optuna.samplers.BaseSampler":
+    from optuna import samplers
+
+    if name == "qmc":
+        return samplers.QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
+    if name == "tpe" or systems == 1:  # CMA-ES needs two dimensions
+        return samplers.TPESampler(multivariate=True, seed=seed, n_startup_trials=64, constant_liar=False)
+    return samplers.CmaEsSampler(seed=seed, popsize=_BATCH["cmaes"], warn_independent_sampling=False)
+
+
+def _private(path: Path) -> "BaseStorage":
+    """Optuna's journal file, less the lock and the fsync of each write.
 
     The run's lock keeps other writers out, and trials that a power failure takes are judged again.
     """
+    from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     class Journal(JournalFileBackend):
@@ -102,13 +242,44 @@ def _journal(path: Path) -> "JournalFileBackend":
             with path.open("a", encoding="utf-8") as journal:
                 journal.writelines(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
 
-    return Journal(str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        _mend(path)
+    return JournalStorage(Journal(str(path)))
+
+
+def _shared(storage: str) -> "BaseStorage":
+    """A storage that several processes may write at once. Raises: AsdzooError when it cannot be opened."""
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    try:
+        if "://" in storage:
+            return RDBStorage(storage)
+        Path(storage).parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(storage))
+    except Exception as problem:  # whatever the database's own library raises
+        first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        raise AsdzooError(
+            f"the storage {storage} cannot be opened: {first}",
+            "--storage takes a URL like sqlite:///study.db or postgresql://host/name, or a path to a journal file",
+        ) from problem
 
 
 def _mend(path: Path) -> None:
     """Take away a line that a killed process left cut short."""
-    if path.exists():
-        text = path.read_bytes()
-        if not text.endswith(b"\n"):
-            with path.open("r+b") as journal:
-                journal.truncate(text.rfind(b"\n") + 1)
+    text = path.read_bytes()
+    if not text.endswith(b"\n"):
+        with path.open("r+b") as journal:
+            journal.truncate(text.rfind(b"\n") + 1)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna's own notes are for those who call it: trials, and samplers that it calls experimental."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield

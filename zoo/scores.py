@@ -6,11 +6,13 @@ Conventions
 -----------
 score       any real number, larger = more anomalous
 calibrated  the same in standard deviations of the machine's normal training clips
+SYSTEM.s0   system SYSTEM trained with seed 0, where a run trains it with several: the name in the column, of the file, and on
+            the command line. SYSTEM is the family (`family_of`)
 empty cell  not known (domain of a blind test clip, label of an evaluation clip)
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,6 +122,24 @@ class ScoreTable:
     def year(self) -> str:
         """The one year of the table ("" for an empty table)."""
         return str(self.frame["year"].iloc[0]) if len(self.frame) else ""
+
+
+def family_of(name: str) -> str:
+    """The system that a table is of, whatever its seed.
+
+    >>> family_of("beats_lora.s3"), family_of("beats_lora")
+    ('beats_lora', 'beats_lora')
+    """
+    system, dot, seed = name.rpartition(".s")
+    return system if dot and system and seed.isdecimal() else name
+
+
+def families_of(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Family -> its members among `names`, in their order."""
+    families: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        families[family_of(name)] = (*families.get(family_of(name), ()), name)
+    return families
 
 
 def _number(text: str) -> float:
