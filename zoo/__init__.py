@@ -2,6 +2,8 @@
 
 from importlib.metadata import version
 
-__all__ = ["__version__"]
+from zoo.api import AsdzooError, AsdzooWarning, Run, open_run, recordings, train
+
+__all__ = ["AsdzooError", "AsdzooWarning", "Run", "__version__", "open_run", "recordings", "train"]
 
 __version__ = version("asdzoo")

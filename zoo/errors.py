@@ -17,6 +17,10 @@ class AsdzooError(Exception):
         self.hint = hint
 
 
+class AsdzooWarning(UserWarning):
+    """What a caller of the Python door should know but need not act on."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> AsdzooError:
     """The error for a name that is not on a list: it names the nearest one and then all of them."""
     known = list(known)

@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from zoo.errors import AsdzooError, unknown_name
 
@@ -86,6 +86,20 @@ def module(kind: Kind, name: str) -> ModuleType:
     if name not in found:
         raise unknown_name(kind, name, found)
     return found[name].load()
+
+
+def extension(name: str) -> Any:
+    """The object behind the entry point `name` of the group `asdzoo.extensions`, by which a room further right lends a hand.
+
+    Rooms are imported to the left only, so what the zoo offers of a later room is found like a plugin.
+    Raises: AsdzooError when nothing that is installed offers it.
+    """
+    for point in entry_points(group="asdzoo.extensions", name=name):
+        return point.load()
+    raise AsdzooError(
+        f"nothing that is installed offers {name!r}: this installation is a part of asdzoo, or older than its code",
+        "install it again: pip install -e . in its folder, or pip install asdzoo",
+    )
 
 
 def problems() -> list[str]:

@@ -10,4 +10,3 @@ RunOption = Annotated[Path, typer.Option("--run", help="Folder of the run.")]
 YearOption = Annotated[str | None, typer.Option("--year", help="Year of the challenge, or own; only asked for when unclear.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Take a broken recording as an error.")]
-DEFAULT_DATA, DEFAULT_RUN = Path("data"), Path("runs/default")

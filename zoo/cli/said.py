@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 
 def say_problems(problems: Sequence[Problem], strict: bool) -> None:
     """Broken recordings are left out and said; `--strict` stops instead."""
+    from zoo.data.wavs import shortened
+
     broken = [problem for problem in problems if problem.severity == "error"]
     if broken and strict:
         raise AsdzooError(f"{len(broken)} recording(s) cannot be used, the first: {broken[0]}", "replace or remove them")
-    shown = 5
-    for problem in problems[:shown]:
-        warn(str(problem))
-    if len(problems) > shown:
-        warn(f"and {len(problems) - shown} more; `asdzoo scan DATA` lists them all")
+    for sentence in shortened(problems):
+        warn(sentence)
 
 
 def say_summary(run: Run, tables: Sequence[ScoreTable]) -> None:

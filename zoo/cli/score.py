@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from zoo.cli.options import DEFAULT_DATA, DEFAULT_RUN, DataOption, DeviceOption, RunOption, StrictOption, YearOption
+from zoo.api import DEFAULT_DATA, DEFAULT_RUN
+from zoo.cli.options import DataOption, DeviceOption, RunOption, StrictOption, YearOption
 from zoo.cli.said import say_problems, say_summary
 
 app = typer.Typer()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from zoo.cli.options import DEFAULT_DATA, DEFAULT_RUN, DataOption, DeviceOption, RunOption, StrictOption, YearOption
+from zoo.api import DEFAULT_DATA, DEFAULT_RUN, DEFAULT_SYSTEMS
+from zoo.cli.options import DataOption, DeviceOption, RunOption, StrictOption, YearOption
 from zoo.cli.said import say_problems, say_summary
 from zoo.console import out, table, warn
 from zoo.errors import AsdzooError, listed
@@ -25,7 +26,7 @@ def train_all(
     run_folder: RunOption = DEFAULT_RUN,
     systems: Annotated[
         str, typer.Option("--systems", help="Names or YAML files, comma-separated; `asdzoo list` shows them.")
-    ] = ("nf_cdee,dual_branch_cnn"),
+    ] = ",".join(DEFAULT_SYSTEMS),
     settings: Annotated[list[str] | None, typer.Option("--set", help="Override a key: --set training.steps=100.")] = None,
     groups: Annotated[list[str] | None, typer.Option("--group", help="File a machine: --group MyPump=periodic.")] = None,
     year: YearOption = None,

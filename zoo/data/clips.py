@@ -13,14 +13,18 @@ year            from a token in the path (`dcase2024t2`) when that year has the 
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.data.annotations import read_labels
 from zoo.data.names import SPLIT_FOLDERS, ClipName, Domain, Label, Split, bare_name, parse_name
 from zoo.data.years import OWN, YEARS, years_of
 from zoo.errors import AsdzooError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LAYOUT_HINT = "recordings lie in MACHINE/train/*.wav and MACHINE/test/*.wav, at any depth below the folder you name"
 
@@ -71,6 +75,15 @@ def find_clips(root: Path, year: str | None = None) -> list[Clip]:
     clips = [clip for folder in folders for clip in folder.clips(year)]
     order: dict[Split, int] = {"train": 0, "test": 1, "supplemental": 2}
     return sorted(clips, key=lambda clip: (clip.machine, clip.section, order[clip.split], clip.name, str(clip.path)))
+
+
+def clip_table(clips: Iterable[Clip]) -> "pd.DataFrame":
+    """Clips as a table, a row each; its columns are the fields of `Clip`, paths as text."""
+    import pandas as pd
+
+    columns = [field.name for field in fields(Clip)]
+    rows = [[str(clip.path), *(getattr(clip, column) for column in columns[1:])] for clip in clips]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 @dataclass(frozen=True)

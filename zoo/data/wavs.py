@@ -5,10 +5,10 @@ An *error* is a file that cannot be used and is left out; a *warning* is one tha
 
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +97,11 @@ def resample(samples: Samples, rate: int, wanted: int) -> Samples:
     return to_int16(soxr.resample(samples.astype(np.float32) / FULL_SCALE, rate, wanted, quality="HQ"))
 
 
+def write_wav(path: Path, samples: npt.NDArray[Any], rate: int) -> None:
+    """Write samples (frames,) or (frames, channels) at a rate (Hz): int16 as it is, anything else as 32-bit floats."""
+    soundfile.write(path, samples, rate, subtype="PCM_16" if samples.dtype == np.int16 else "FLOAT")
+
+
 def without_duplicates(clips: Iterable[Clip]) -> tuple[list[Clip], list[Problem]]:
     """The clips whose (year, machine, section, split, name) comes for the first time, and an error for each other one."""
     first: dict[tuple[str, ...], Clip] = {}
@@ -108,6 +113,12 @@ def without_duplicates(clips: Iterable[Clip]) -> tuple[list[Clip], list[Problem]
         else:
             first[key] = clip
     return list(first.values()), problems
+
+
+def shortened(problems: Sequence[Problem], most: int = 5) -> list[str]:
+    """The first problems as sentences, and how many more there are."""
+    said = [str(problem) for problem in problems[:most]]
+    return said + ([f"and {len(problems) - most} more; `asdzoo scan DATA` lists them all"] if len(problems) > most else [])
 
 
 def _broken(path: Path, sentence: str) -> Recording:

@@ -1,11 +1,12 @@
 """What a person sees while a command works: a progress bar for each part, and a line when a training is done.
 
-On a terminal the bars move; in a log there is a line every minute instead.
+On a terminal and in a notebook (with ipywidgets) the bars move; in a log there is a line every minute instead.
 """
 
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 LOG_SECONDS = 60.0  # between two lines about one training, where there is no terminal
 
 
+def _bars_can_move() -> bool:
+    """On a terminal, and in a notebook that has what rich draws with there."""
+    return err.is_terminal or (err.is_jupyter and find_spec("ipywidgets") is not None)
+
+
 class Bars:
     """Progress bars as a context manager."""
 
@@ -36,7 +42,7 @@ class Bars:
             TimeRemainingColumn(),
             console=err,
             transient=True,
-            disable=not err.is_terminal,
+            disable=not _bars_can_move(),
         )
 
     def __enter__(self) -> Self:
@@ -93,7 +99,7 @@ class Display(Bars):
             nonlocal logged
             status = f"loss {now.loss:.3f}  {now.clips_per_second:,.0f} clips/s"
             self._bars.update(bar, completed=now.step, status=status)
-            if not err.is_terminal and time.monotonic() - logged >= LOG_SECONDS:
+            if not _bars_can_move() and time.monotonic() - logged >= LOG_SECONDS:
                 logged = time.monotonic()
                 err.print(f"{name}: step {now.step} of {now.steps}  {status}")
 

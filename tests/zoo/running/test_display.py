@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from zoo.running.display import Bars, Display
+from zoo.running.display import Bars, Display, _bars_can_move
 from zoo.running.plan import Task
 from zoo.training.loop import StepTaken
 from zoo.training.tracking import tensorboard
@@ -48,3 +48,17 @@ def test_without_tensorboard_logging_does_nothing(tmp_path: Path, monkeypatch: p
     with tensorboard(tmp_path) as log:
         log({"step": 1.0, "loss": 0.5})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("terminal", "notebook", "widgets", "moves"), [
+    (True, False, False, True),
+    (False, False, True, False),
+    (False, True, False, False),
+    (False, True, True, True),
+])  # fmt: skip
+def test_bars_move_on_a_terminal_and_in_a_notebook_that_can_draw_them(
+    terminal: bool, notebook: bool, widgets: bool, moves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.running.display.err", SimpleNamespace(is_terminal=terminal, is_jupyter=notebook))
+    monkeypatch.setattr("zoo.running.display.find_spec", lambda name: object() if widgets else None)
+    assert _bars_can_move() == moves

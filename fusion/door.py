@@ -1,0 +1,44 @@
+"""What `zoo.Run` offers of this room, found by the entry point `fusion` of `asdzoo.extensions` (see `zoo.api.Fusion`)."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from fusion.combine import combine, fused_table, stack
+from fusion.ensemble import ensemble_path, read_ensemble
+from fusion.evaluation import COLUMNS, evaluate_run
+from zoo.errors import AsdzooError
+from zoo.running.folder import Run
+from zoo.scores import ScoreTable
+
+
+def evaluate(run: Run, names: Sequence[str] | None) -> tuple[pd.DataFrame, list[str]]:
+    """Rows of evaluation.csv for these systems and ensembles (None: all), and what a reader must know; writes that file."""
+    with run.lock():
+        found = evaluate_run(run, names)
+    frames = [one.frame for one in found.judged]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS), found.notes
+
+
+def ensembles(run: Run) -> list[str]:
+    """Names of the ensembles that the run has scores of, sorted."""
+    return [name for name in run.score_names() if ensemble_path(run.folder, name).exists()]
+
+
+def members(run: Run, name: str, machine: str) -> list[str]:
+    """Members of an ensemble with a weight for a machine. Raises: AsdzooError for ranks, which single clips have none of."""
+    ensemble = read_ensemble(ensemble_path(run.folder, name))
+    if ensemble.combiner == "rank":
+        raise AsdzooError(
+            f"{name} joins ranks among the test clips of a machine, which clips given by hand have none of",
+            "put the recordings into the data folder, then run `asdzoo score` and `asdzoo fuse`",
+        )
+    weights = ensemble.weights_of(machine)
+    return [system for system in ensemble.systems if weights.get(system, 0) > 0]
+
+
+def fused(run: Run, name: str, tables: Mapping[str, ScoreTable]) -> ScoreTable:
+    """The ensemble's scores of the clips in its members' tables, one machine's."""
+    ensemble = read_ensemble(ensemble_path(run.folder, name))
+    stacked = stack(tables, partial=True)
+    return fused_table(stacked, combine(stacked, ensemble.weights_of, ensemble.combiner), name)
