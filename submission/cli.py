@@ -147,8 +147,9 @@ def check(
     year: Annotated[str | None, typer.Option(help="Whose rules apply. Default: the year of the machines in it.")] = None,
     data: Annotated[Path | None, typer.Option(help="Recordings whose test clips the package must cover.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the faults as JSON.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="A line for each fault, not for each kind.")] = False,
 ) -> int:
-    """List every fault of a submission package. Exit code 1 when there is an error."""
+    """List the faults of a submission package, a line for each kind. Exit code 1 when there is an error."""
     from submission.checking.check import check as find_faults
 
     expected = None
@@ -160,7 +161,7 @@ def check(
     if as_json:
         print_json(findings.as_json())
     else:
-        _print_faults(findings)
+        _print_faults(findings, every)
         for note in findings.notes:
             out.print(f"note: {note}")
         rules = f"rules of {findings.year}" if findings.year != OWN else "no challenge year recognised (--year names one)"
@@ -184,12 +185,15 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _print_faults(findings: "Findings") -> None:
-    for fault in findings.faults:
+def _print_faults(findings: "Findings", every: bool = False) -> None:
+    kinds = [(fault, "") for fault in findings.faults] if every else findings.by_kind()
+    for fault, spread in kinds:
         colour = "red" if fault.level == "error" else "yellow"
-        said = f"{fault.where + ': ' if fault.where else ''}{fault.message} [{fault.code}]"
+        said = f"{spread}{fault.where + ': ' if fault.where else ''}{fault.message} [{fault.code}]"
         out.print(Text(fault.level, style=colour), said)
         out.print(f"    {fault.hint}")
+    if len(kinds) < len(findings.faults):
+        out.print(f"{len(findings.faults) - len(kinds)} more of these kinds: `asdzoo check PACKAGE --all` lists each")
 
 
 def _print_thresholds(decided: Sequence["Decided"], percentile: float) -> None:

@@ -3,9 +3,11 @@
 Every reading is bounded in time and memory, and everything that it refuses is one sentence with the line. Refused are what a
 config or a metadata file never needs and what expands without end: aliases, tags that build objects, deep nesting, thousands
 of values, numbers of hundreds of digits, control characters that hide behind an escape. The standard tags stay: the organisers'
-template writes `!!null`. PyYAML reads first, and what it calls valid is valid.
+template writes `!!null`. PyYAML reads first, and what it calls valid is valid; so is `[!!null, !!null]`, where YAML 1.2 ends
+the tag at the comma and PyYAML does not.
 """
 
+import re
 import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +27,7 @@ _PLAIN: dict[type[yaml.Node], set[str]] = {
     yaml.SequenceNode: {f"{_STANDARD}seq"},
     yaml.MappingNode: {f"{_STANDARD}map"},
 }
+_TAG_BEFORE_INDICATOR = re.compile(r"(!!(?:null|bool|int|float|str))(?=[,\]}])")
 _STRAY = (ValueError, LookupError, ArithmeticError, TypeError, AttributeError)  # from PyYAML for `!!bool x`, a 13th month, ...
 
 
@@ -75,6 +78,16 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(text: str, most_values: int = MOST_VALUES) -> Document:
     """The plain data in `text`. Raises: YamlError for what is no YAML, or more than plain data, or too much of it."""
+    try:
+        return _read(text, most_values)
+    except YamlError:
+        spaced = _TAG_BEFORE_INDICATOR.sub(r"\1 ", text)
+        if spaced == text:
+            raise
+        return _read(spaced, most_values)
+
+
+def _read(text: str, most_values: int) -> Document:
     try:
         loader = _Loader(text, most_values)
     except yaml.reader.ReaderError as problem:

@@ -1,8 +1,10 @@
 """Every fault of a submission package at once.
 
 A package is a zip or a folder, ours or anyone's, of any year. The year follows from the machines in it unless it is given.
+However large it is, little more than the rules allow is read: the first eight systems, and rows up to a limit.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Set
 from pathlib import Path
@@ -13,9 +15,13 @@ from submission.checking.faults import Fault, Findings, error, in_order, warning
 from submission.checking.layout import SystemFiles, check_layout, find_systems
 from submission.checking.package import Package, open_package
 from submission.checking.part_names import guess_year, part_of
-from submission.checking.rules import Part, Rules, rules_of
+from submission.checking.rules import MAX_SYSTEMS, MOST_READ, Part, Rules, rules_of
 
 Expected = Mapping[Part, Set[str]]  # part -> its test clips
+
+_MOST_ROWS = 200_000  # of all CSV files together; four systems of 2022 have 34,000
+_ROW_BYTES = 64  # a file of few but long rows counts by its size
+_MOST_FILES = 200  # of scores, and of decisions, of a system; the largest evaluation set has 42
 
 
 def check(path: Path, year: str | None = None, expected: Expected | None = None) -> Findings:
@@ -27,29 +33,33 @@ def check(path: Path, year: str | None = None, expected: Expected | None = None)
     Raises: AsdzooError when there is no package at `path`, or `year` is unknown.
     """
     with open_package(path) as package:
-        systems = find_systems(package)
-        csvs = [name for system in systems for name in (*system.scores, *system.decisions)]
+        found_systems = find_systems(package)
+        systems = found_systems[:MOST_READ]
+        csvs = [name for system in systems for name in (*system.scores[:_MOST_FILES], *system.decisions[:_MOST_FILES])]
         rules = rules_of(year or guess_year(csvs))
         faults = [*package.faults]
         if package.sizes or not package.faults:
-            faults += check_layout(package, systems)
+            faults += check_layout(package, found_systems)
+        left = _MOST_ROWS
         abbreviations: dict[str, SystemFiles] = {}
         scored: dict[str, SystemFiles] = {}
         for system in systems:
-            found, abbreviation, scores = _check_system(package, system, rules, expected)
+            found, abbreviation, scores, left = _check_system(package, system, rules, expected, left)
             faults += found
             faults += _same("scores", system, scored.setdefault(scores, system))
             faults += _same("abbreviation", system, abbreviations.setdefault(abbreviation, system))
-        return Findings(str(path), rules.year, tuple(system.label for system in systems), in_order(faults), rules.unverified)
+        return Findings(
+            str(path), rules.year, tuple(system.label for system in found_systems), in_order(faults), rules.unverified
+        )
 
 
 def _check_system(
-    package: Package, system: SystemFiles, rules: Rules, expected: Expected | None
-) -> tuple[list[Fault], str, str]:
-    """Faults of one system, its abbreviation and its scores (or, without them, its folder: nothing is like it)."""
+    package: Package, system: SystemFiles, rules: Rules, expected: Expected | None, left: int
+) -> tuple[list[Fault], str, str, int]:
+    """Faults of one system, its abbreviation, what tells its scores from others', and how many more rows may be read."""
     faults, meta = check_meta(package, system, rules)
-    scores, found = _by_part(package, system.scores, rules)
-    decisions, more = _by_part(package, system.decisions, rules)
+    scores, found, left = _by_part(package, system.scores, rules, left)
+    decisions, more, left = _by_part(package, system.decisions, rules, left)
     faults += found + more
     for rows in scores.values():
         check_scores(rows)
@@ -63,7 +73,8 @@ def _check_system(
     block = meta.get("submission") if isinstance(meta, dict) else None
     abbreviation = block.get("abbreviation") if isinstance(block, dict) else None
     values = [[str(part), rows.values] for part, rows in sorted(scores.items()) if rows.values]
-    return faults, str(abbreviation or system.folder), json.dumps(values) if values else system.folder
+    alike = hashlib.sha256(json.dumps(values).encode()).hexdigest() if values else system.folder  # nothing is like no scores
+    return faults, str(abbreviation or system.folder), alike, left
 
 
 def _same(what: str, system: SystemFiles, first: SystemFiles) -> list[Fault]:
@@ -72,10 +83,13 @@ def _same(what: str, system: SystemFiles, first: SystemFiles) -> list[Fault]:
     return [warning(f"same-{what}", f"the same {what} as {first.folder}", "each system should be told apart", system.folder)]
 
 
-def _by_part(package: Package, paths: tuple[str, ...], rules: Rules) -> tuple[dict[Part, Rows], list[Fault]]:
+def _by_part(package: Package, paths: tuple[str, ...], rules: Rules, left: int) -> tuple[dict[Part, Rows], list[Fault], int]:
     rows: dict[Part, Rows] = {}
     faults = []
-    for path in paths:
+    if len(paths) > _MOST_FILES:
+        hint = "one file for each machine of the evaluation set"
+        faults.append(error("too-many-files", f"{len(paths):,} files; only {_MOST_FILES} were read", hint, paths[_MOST_FILES]))
+    for path in paths[:_MOST_FILES]:
         part, found = part_of(path, rules)
         faults += found
         if part is None:
@@ -83,8 +97,13 @@ def _by_part(package: Package, paths: tuple[str, ...], rules: Rules) -> tuple[di
         if part in rows:
             faults.append(error("part-twice", f"{part} has two files, {rows[part].path} as well", "keep one", path))
             continue
-        rows[part] = read_rows(package, path, part, rules)
-    return rows, faults
+        if left <= 0:
+            hint = f"a package has at most {MAX_SYSTEMS} systems, with a few hundred clips for each machine"
+            faults.append(error("too-large", f"more than {_MOST_ROWS:,} rows; the rest was not read", hint))
+            break
+        rows[part] = read_rows(package, path, part, rules, left)
+        left -= rows[part].read + package.sizes[path] // _ROW_BYTES
+    return rows, faults, left
 
 
 def _complete(

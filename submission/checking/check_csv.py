@@ -6,13 +6,15 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from submission.checking.faults import Fault, Level
 from submission.checking.package import Package
 from submission.checking.rules import Part, Rules
 from zoo.data.names import parse_name
 
-_LARGEST = 4 * 2**20  # bytes; 200 rows have 8 KiB
+_LARGEST = 2 * 2**20  # bytes; 200 rows have 8 KiB
+MOST_ROWS = 20_000  # of a file
 
 
 @dataclass
@@ -22,6 +24,7 @@ class Rows:
     path: str
     values: dict[str, str] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)  # clip -> 1-based line
+    read: int = 0  # rows, the faulty ones as well
     _first: dict[str, Fault] = field(default_factory=dict)  # of each kind
     _count: Counter[str] = field(default_factory=Counter)
 
@@ -38,19 +41,26 @@ class Rows:
         ]
 
 
-def read_rows(package: Package, path: str, part: Part, rules: Rules) -> Rows:
-    """Read a file of `clip,value` lines as the evaluator does, noting everything that it would stumble over."""
+def read_rows(package: Package, path: str, part: Part, rules: Rules, most: int = MOST_ROWS) -> Rows:
+    """Read a file of `clip,value` lines as the evaluator does, noting everything that it would stumble over.
+
+    At most `most` rows are read, and never more than `MOST_ROWS`.
+    """
     rows = Rows(path)
     text = _text(package, rows)
     if text is None:
         return rows
     try:
-        parsed = [(number, row) for number, row in _numbered(text)]
+        parsed = _numbered(text, min(most, MOST_ROWS) + 1)
     except csv.Error as problem:
         rows.add("csv-syntax", "error", f"no valid CSV: {problem}", "two columns, clip and value")
         return rows
     official = part.machine in rules.machines
     form = re.compile(re.escape(_clip_form(part, rules)).replace("0000", r"\d{4}")) if official else None
+    if len(parsed) > min(most, MOST_ROWS):
+        last = parsed.pop()[0]
+        rows.add("csv-size", "error", f"more than {len(parsed):,} rows; the rest was not read", "one row for each clip", last)
+    rows.read = len(parsed)
     for number, row in parsed:
         if not any(cell.strip() for cell in row):
             rows.add("csv-blank-line", "error", "an empty line", "delete it; the evaluator would count it as a clip", number)
@@ -149,6 +159,9 @@ def check_agreement(scores: Rows, decisions: Rows) -> None:
         )
 
 
+_FORMULA = tuple("=+-@\t")
+
+
 def _clip_form(part: Part, rules: Rules) -> str:
     form = rules.clip_form.format(section=part.section)
     return form.replace("_source_", f"_{part.domain}_") if part.domain else form
@@ -156,6 +169,9 @@ def _clip_form(part: Part, rules: Rules) -> str:
 
 def _clip(rows: Rows, clip: str, number: int, part: Part, form: re.Pattern[str] | None) -> None:
     """Note what is wrong with the name of a clip; `form` is that of the year's blind clips, None when there is none."""
+    if clip[:1] in _FORMULA:
+        hint = "rename the recording; whoever opens the file in a spreadsheet would run it"
+        rows.add("csv-formula", "warning", f"{clip[:40]!r} begins as a formula of a spreadsheet does", hint, number)
     if form is not None and form.fullmatch(clip):
         return
     if clip != clip.strip():
@@ -211,9 +227,9 @@ def _text(package: Package, rows: Rows) -> str | None:
     return text
 
 
-def _numbered(text: str) -> list[tuple[int, list[str]]]:
+def _numbered(text: str, most: int) -> list[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""))
-    return [(reader.line_num, row) for row in reader]
+    return [(reader.line_num, row) for row in islice(reader, most)]
 
 
 def _column_hint(row: list[str]) -> str:

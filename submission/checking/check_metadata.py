@@ -1,7 +1,9 @@
 """Faults of a `LABEL.meta.yaml`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
@@ -26,13 +28,13 @@ from submission.checking.package import Package
 from submission.checking.rules import DESCRIPTION, MAX_ABBREVIATION, PAUC_FLOOR, Rules
 from zoo.yaml_reading import Key, YamlError, read_yaml
 
-_LARGEST = 256 * 1024  # bytes; real ones have 3 KiB
+_LARGEST = 128 * 1024  # bytes; real ones have 3 KiB
 _MOST_VALUES = 5000  # keys and values; real ones have 150
 _HINTS = {  # by the last name in the key path
     "label": f"the folder, the file and the label are all {LABEL_FORM}",
     "abbreviation": f"shorten it to {MAX_ABBREVIATION} characters",
-    "total_parameters": "the sum over all subsystems as a plain number, like 90300000: no commas, quotes or units",
-    "MACS": "a plain number, like 45010000000, or !!null",
+    "total_parameters": "the sum over all subsystems is a plain number, like 90300000: no commas, quotes or units",
+    "MACS": "a plain number, like 45010000000: no commas, quotes or units; or !!null",
     "authors": "one list item `- lastname: ...` for each author, all in the same column; one has `corresponding: true`",
     "email": "a plain address, like a@b.org",
     "corresponding": "true or false",
@@ -110,9 +112,23 @@ def _schema_fault(problem: Any, key: Key, name: str, lines: Mapping[Key, int]) -
         message = f"{shown} is empty"
     else:
         message = f"{shown} is {_short(problem['input'])}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
-    return error(
-        code.get(name, "meta-schema"), message, _HINTS.get(name, "see the file that `asdzoo submit` writes"), line=line
-    )
+    hint = _HINTS.get(name, "see the file that `asdzoo submit` writes")
+    if name in ("total_parameters", "MACS") and (number := _number_in(problem["input"])):
+        hint = f"write {number}; {hint}"
+    return error(code.get(name, "meta-schema"), message, hint, line=line)
+
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
+
+
+def _number_in(value: object) -> int | None:
+    """The whole number that a text means: `1.2e6`, `4,204,083` or `97.58M`; None when it means none."""
+    text = str(value).replace(",", "").replace("_", "").strip().lower()
+    match = re.fullmatch(r"(\d{1,18}(?:\.\d{1,18})?(?:e\+?\d{1,2})?) ?([kmgbt]?)", text)
+    if not isinstance(value, str) or match is None:
+        return None
+    number = Decimal(match[1]) * _UNITS[match[2]]
+    return int(number) if 0 < number < 10**18 else None
 
 
 def _label(content: Mapping[str, Any], lines: Mapping[Key, int], system: SystemFiles) -> list[Fault]:
@@ -151,6 +167,12 @@ def _words(content: Mapping[str, Any], lines: Mapping[Key, int], rules: Rules) -
     for path, model in blocks:
         faults += _unknown(content, lines, path, list(model.model_fields))
     faults += _unknown(content, lines, ("system", "description"), list(DESCRIPTION))
+    later: list[Key] = [("system", "description", key) for key in DESCRIPTION if key not in rules.description]
+    later += [] if rules.external_datasets else [("system", "external_datasets")]
+    for place in later:
+        if _at(content, *place) is not None:
+            message, line = f"{'.'.join(map(str, place))} is not in the template of {rules.year}", _line(lines, place)
+            faults.append(warning("meta-later-key", message, "leave it out", line=line))
     described = _at(content, "system", "description")
     if isinstance(described, dict):
         missing = [key for key in rules.description if key not in described]

@@ -1,6 +1,6 @@
 """`Fault`: one thing that is wrong with a package, where, and how to mend it; `Findings`: all of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -65,6 +65,13 @@ class Findings:
     def warnings(self) -> tuple[Fault, ...]:
         return tuple(fault for fault in self.faults if fault.level == "warning")
 
+    def by_kind(self) -> tuple[tuple[Fault, str], ...]:
+        """The first fault of each kind, with words for how many there are: "in 20 files, the first is "; "" for a lone one."""
+        kinds: dict[tuple[str, str], list[Fault]] = {}
+        for fault in self.faults:
+            kinds.setdefault((fault.level, fault.code), []).append(fault)
+        return tuple((faults[0], _spread(faults)) for faults in kinds.values())
+
     def as_json(self) -> dict[str, Any]:
         """The report as JSON-serialisable data (`asdzoo check --json`)."""
         return {
@@ -76,6 +83,14 @@ class Findings:
             "notes": list(self.notes),
             "faults": [asdict(fault) for fault in self.faults],
         }
+
+
+def _spread(faults: Sequence[Fault]) -> str:
+    files = len({fault.file for fault in faults})
+    if len(faults) == 1:
+        return ""
+    where = f"{files} files" if files == len(faults) else f"{len(faults)} places"
+    return f"in {where}, the first is "
 
 
 def in_order(faults: Iterable[Fault]) -> tuple[Fault, ...]:

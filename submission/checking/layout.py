@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from submission.checking.faults import Fault, error, warning
 from submission.checking.metadata import label_problem
 from submission.checking.package import Package
-from submission.checking.rules import MAX_SYSTEMS, TASK
+from submission.checking.rules import MAX_SYSTEMS, MOST_READ, TASK
 
 _META = re.compile(r"(.*\.)?meta\.ya?ml", re.IGNORECASE)
 _CSV = re.compile(r"(anomaly_score|decision_result).*\.csv", re.IGNORECASE)
@@ -59,11 +59,13 @@ def check_layout(package: Package, systems: list[SystemFiles]) -> list[Fault]:
     named = package.path.is_dir() and package.path.resolve().name == TASK  # the folder task2 itself was given
     root = "" if named else f"{TASK}/"
     faults = []
-    for system in systems:
+    for system in systems[:MOST_READ]:
         faults += _place(system, root)
     if len(systems) > MAX_SYSTEMS:
-        faults.append(error("too-many-systems", f"{len(systems)} systems, at most {MAX_SYSTEMS} are allowed", "leave some out"))
-    good = [system.label for system in systems if system.folder and not label_problem(system.label)]
+        read = f"; only the first {MOST_READ} were read" if len(systems) > MOST_READ else ""
+        message = f"{len(systems):,} systems, at most {MAX_SYSTEMS} are allowed{read}"
+        faults.append(error("too-many-systems", message, "leave some out"))
+    good = [system.label for system in systems[:MOST_READ] if system.folder and not label_problem(system.label)]
     teams = sorted({label.rpartition(f"_{TASK}_")[0] for label in good})
     if len(teams) > 1:
         faults.append(

@@ -36,8 +36,7 @@ class Block(BaseModel):
 
 
 Text = Annotated[StrictStr, Field(min_length=1)]
-NotNegative = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]  # whole numbers as well, text never
+Count = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]  # whole numbers as well, text never; 0 of k-NN on spectra
 
 
 class Affiliation(Block):
@@ -102,13 +101,21 @@ class Submission(Block):
 
 
 class Complexity(Block):
-    total_parameters: NotNegative  # 0: a system without parameters, such as k-NN on spectra
-    MACS: Positive | None = None
+    total_parameters: Count
+    MACS: Count | None = None
 
 
 class External(Block):
-    name: Text
+    """A data set; both values are null in a template that was left as it is, which says that there is none."""
+
+    name: Text | None
     url: StrictStr | None = None
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> "External":
+        if self.name is None and self.url is not None:
+            raise ValueError(f"external data at {self.url!r} without a name")
+        return self
 
 
 class System(Block):

@@ -13,6 +13,7 @@ from zoo.errors import unknown_name
 
 TASK = "task2"  # folder in the zip, and tag in the label
 MAX_SYSTEMS = 4
+MOST_READ = 2 * MAX_SYSTEMS  # systems of a package that are read; of more only the number is told
 MAX_ABBREVIATION = 10  # characters; the column of the result table
 PAUC_FLOOR = 100 * 0.5 * (1 - 0.005 / 0.095)  # per cent: the least a McClish-standardised pAUC (p = 0.1) can be
 
@@ -33,7 +34,9 @@ DESCRIPTION = (  # keys of system.description, in the order of the 2022 template
     "development_data_usage",
 )
 _NOT_YET_2020 = ("domain_adaptation_method", "domain_generalization_method", "attribute_usage")
+_NOT_YET_2021 = ("domain_generalization_method", "attribute_usage")
 DESCRIPTION_2020 = tuple(key for key in DESCRIPTION if key not in _NOT_YET_2020)
+DESCRIPTION_2021 = tuple(key for key in DESCRIPTION if key not in _NOT_YET_2021)
 
 
 @dataclass(frozen=True, order=True)
@@ -58,11 +61,16 @@ class Rules:
     also_read: tuple[str, ...] = ()  # other spellings that were accepted, without `anomaly_score_` or `decision_result_`
     domains: tuple[str, ...] = ()  # domains with files of their own
     clip_form: str = "section_{section}_0000.wav"  # what a blind clip is called
-    clips_per_part: int | None = 200  # None where it differs between machines
     sections_of: dict[str, tuple[str, ...]] = field(default_factory=dict)  # evaluation sections of a machine, where they differ
     description: tuple[str, ...] = DESCRIPTION
+    external_datasets: bool = True  # whether the template has that key
     results: tuple[str, ...] = ("auc_source", "auc_target", "pauc")  # keys of each machine, per cent
     unverified: tuple[str, ...] = ()
+
+    @property
+    def clips_per_part(self) -> int | None:
+        """Evaluation clips of each part; None where parts differ."""
+        return YEARS[self.year].test_clips if self.year in YEARS else None
 
     @property
     def machines(self) -> tuple[str, ...]:
@@ -100,7 +108,6 @@ RULES: dict[str, Rules] = {
         score_file="anomaly_score_{machine}_id_{section}.csv",
         decision_file=None,
         clip_form="id_{section}_00000000.wav",
-        clips_per_part=None,
         sections_of={"ToyCar": ("05", "06", "07"), "ToyConveyor": ("04", "05", "06")},
         description=DESCRIPTION_2020,
         results=("averaged_auc", "averaged_pauc"),
@@ -111,10 +118,9 @@ RULES: dict[str, Rules] = {
         decision_file="decision_result_{machine}_section_{section}_{domain}_test.csv",
         domains=("source", "target"),
         clip_form="section_{section}_source_test_0000.wav",
-        clips_per_part=None,
-        description=DESCRIPTION_2020,
-        results=("harmonic_mean_auc_source", "harmonic_mean_auc_target", "harmonic_mean_pauc"),
-        unverified=("no official metadata template of 2021 was seen: its keys are taken to be those of 2020 and 2022",),
+        description=DESCRIPTION_2021,
+        external_datasets=False,
+        results=("harmonic_mean_auc", "harmonic_mean_pauc"),  # over the sections and domains of a machine
     ),
     "2022": Rules(
         "2022",
@@ -125,7 +131,7 @@ RULES: dict[str, Rules] = {
     "2024": Rules("2024", unverified=(_NO_TEMPLATE,)),
     "2025": Rules("2025"),
     "2026": Rules("2026", unverified=(_NO_TEMPLATE,)),
-    OWN: Rules(OWN, clips_per_part=None, unverified=("recordings that are not the challenge's: the files are those of 2026",)),
+    OWN: Rules(OWN, unverified=("recordings that are not the challenge's: the files are those of 2026",)),
 }
 
 

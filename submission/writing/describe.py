@@ -61,7 +61,7 @@ def describe(
     entries = _entries(run, ensemble, members, words)
     seen = {name: url for entry in entries for name, url in _external(entry).items()}
     external = [{"name": name, "url": url} for name, url in seen.items()]
-    external += [item.model_dump(exclude_none=True) for item in team.external_datasets]
+    external += [item.model_dump(exclude_none=True) for item in team.external_datasets if item.name is not None]
     description: dict[str, Any] = {
         **_what_systems_do(entries),
         "ensemble_method_subsystem_count": len(members) if len(members) > 1 else None,
@@ -83,9 +83,9 @@ def describe(
             "description": {key: description.get(key) for key in rules.description} | words.description,
             "complexity": {
                 "total_parameters": _total_parameters(entries) if words.total_parameters is None else words.total_parameters,
-                "MACS": words.macs or (sum(macs) if len(macs) == len(members) else None),
+                "MACS": words.macs if words.macs is not None else sum(macs) if len(macs) == len(members) else None,
             },
-            "external_datasets": external or None,
+            **({"external_datasets": external or None} if rules.external_datasets else {}),
             "source_code": team.source_code,
         },
         "results": {"development_dataset": {machine: dict(row) for machine, row in results.items()} or None},

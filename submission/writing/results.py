@@ -1,6 +1,6 @@
 """Development results for the metadata: per machine, in per cent, under the keys of the year."""
 
-import math
+import numpy as np
 
 from fusion.evaluation import evaluate
 from fusion.metrics import harmonic_mean
@@ -11,17 +11,20 @@ from zoo.scores import ScoreTable
 def development_results(table: ScoreTable, rules: Rules) -> dict[str, dict[str, float]]:
     """Machine -> result key -> per cent, of every machine with labelled test clips.
 
-    A machine's sections are averaged as the year's keys say: `averaged_` arithmetically, else harmonically.
+    A machine's sections are averaged as the year's keys say: `averaged_` arithmetically, else harmonically; a key that names no
+    domain is over both.
     """
     results: dict[str, dict[str, float]] = {}
     rows = evaluate(table, table.systems[0]).frame
     for machine, sections in rows[rows["machine"] != "all"].groupby("machine", sort=True):
         found = {}
         for key in rules.results:
-            column = "pauc" if "pauc" in key else "auc_target" if key.endswith("target") else "auc_source"
-            values = sections[column].to_numpy()
-            mean = float(values.mean() if key.startswith("averaged") else harmonic_mean(values))
-            if not math.isnan(mean):
-                found[key] = round(100 * mean, 6)
+            domain = key.rpartition("_")[2]
+            both = ["auc_source", "auc_target"]
+            columns = ["pauc"] if "pauc" in key else [f"auc_{domain}"] if domain in ("source", "target") else both
+            values = sections[columns].to_numpy().ravel()
+            values = values[~np.isnan(values)]  # there is no AUC target without domains
+            if len(values):
+                found[key] = round(100 * float(values.mean() if key.startswith("averaged") else harmonic_mean(values)), 6)
         results[str(machine)] = found
     return results

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, field_validator, model_validator
 
 from submission.checking.metadata import Author, External, label_part
 from submission.checking.rules import MAX_ABBREVIATION
@@ -49,8 +49,8 @@ class SystemWords(Frozen):
     name: str | None = None
     abbreviation: str | None = Field(default=None, max_length=MAX_ABBREVIATION)
     description: dict[str, Any] = Field(default={})  # keys of system.description
-    total_parameters: PositiveInt | None = None  # for scores of systems that asdzoo did not train
-    macs: PositiveInt | None = None
+    total_parameters: NonNegativeInt | None = None  # for scores of systems that asdzoo did not train
+    macs: NonNegativeInt | None = None
 
 
 class Team(Frozen):

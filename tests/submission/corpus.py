@@ -28,6 +28,8 @@ from tests.submission.packages import (
 NOTHING_READ = "decision-clips ~clip-count"  # what follows when no row of a score file can be read
 BASELINE = f"{SYSTEM}/anomaly_score_DCASE2024T2Scanner_section_00_test_seed13711_id(0_)_Eval.csv"
 ALIASES = b"a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n"
+EXTERNAL = "external_datasets:\n    - name: AudioSet\n      url: https://research.google.com/audioset/"
+NULLS = "external_datasets:\n    - name: !!null\n      url: !!null"
 OBJECT = "source_code: !!python/object/apply:os.getcwd []"
 
 
@@ -99,6 +101,11 @@ IN_THE_SCORES: dict[str, tuple[Break, str, str]] = {
         one_of_both(2, "section_01_0001.wav,{value}"), "clip-section", f"{SCORES}:section_01",
     ),
     "no evaluation clip": (one_of_both(4, "noise.wav,{value}"), "clip-name", f"{SCORES}:noise"),
+    "a formula of a spreadsheet": (one_of_both(4, "=1+2.wav,{value}"), "clip-name ~csv-formula", f"{SCORES}:=1"),
+    "30,000 rows": (
+        rows(SCORES, lambda old: [*old, *["x.wav,1"] * 30_000]),
+        "csv-size clip-twice clip-name decision-clips ~clip-count", f"{SCORES}:20001",
+    ),
     "true name": (one_of_both(1, "section_00_source_test_normal_0000_x.wav,{value}"), "~clip-true-name", f"{SCORES}:1"),
     "a row is missing": (
         together(rows(SCORES, lambda old: old[:-1]), rows(DECISIONS, lambda old: old[:-1])), "~clip-count", SCORES,
@@ -224,6 +231,7 @@ IN_THE_METADATA: dict[str, tuple[Break, str, str]] = {
     "no parameters": (replaced(META, "97580000", "!!null"), "meta-number", f"{META}:total_parameters"),
     "parameters below zero": (replaced(META, "97580000", "-1"), "meta-number", f"{META}:total_parameters"),
     "parameters NaN": (replaced(META, "97580000", ".nan"), "meta-number", f"{META}:total_parameters"),
+    "parameters as 1.2e6": (replaced(META, "97580000", "1.2e6"), "meta-number", f"{META}:total_parameters"),
     "MACS as text": (replaced(META, "45006000000", "45G"), "meta-number", f"{META}:MACS"),
     "subsystems as a word": (replaced(META, "system_count: 2", "system_count: two"), "meta-number", f"{META}:two"),
     "no system block": (cut("\nsystem:", "\n"), "meta-missing-key", META),
@@ -236,5 +244,17 @@ IN_THE_METADATA: dict[str, tuple[Break, str, str]] = {
     "pAUC that is not standardised": (replaced(META, "pauc: ", "pauc: 12.5  # "), "result-pauc", f"{META}:pauc"),
     "unknown result": (replaced(META, "auc_source: ", "f1_source: "), "~result-key", f"{META}:f1_source"),
 }  # fmt: skip
+
+HARMLESS: dict[str, Break] = {  # as real packages have it, and no fault
+    "the template's nulls for external data": replaced(META, EXTERNAL, NULLS),
+    "the same in one line": replaced(META, EXTERNAL, "external_datasets: [{name: !!null, url: !!null}]"),
+    "a tab inside a quoted text": replaced(META, "name: A zoo of detectors (both)", 'name: "A zoo\n\tof detectors"'),
+    "no parameters to learn": replaced(META, "97580000", "0"),
+    "no multiplications": replaced(META, "45006000000", "0"),
+    "parameters as a float": replaced(META, "97580000", "9.758e+7"),
+    "comments behind every key": recoded(META, lambda data: data.replace(b"\n", b"  # as the template has it\n")),
+    "Windows line ends in the metadata": recoded(META, lambda data: data.replace(b"\n", b"\r\n")),
+    "a byte order mark before the metadata": recoded(META, lambda data: b"\xef\xbb\xbf" + data),
+}
 
 CORPUS = {**IN_THE_SCORES, **IN_THE_DECISIONS, **NAMES_OF_FILES, **IN_THE_TREE, **IN_THE_METADATA}

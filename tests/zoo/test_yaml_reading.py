@@ -77,6 +77,7 @@ def test_what_is_refused_in_a_sentence_with_its_line(text: str, code: str, line:
         ("a: 'b\tc'\n", {"a": "b\tc"}),
         ("a: |\n  b\n  \tc\n", {"a": "b\n\tc\n"}),
         ("a: !!null\nb: !!str 1\nc: !!float 1\n", {"a": None, "b": "1", "c": 1.0}),
+        ("a: [{name: !!null, url: !!null}, !!str]\n", {"a": [{"name": None, "url": None}, ""]}),
         ("1: a\n'1': b\n", {1: "a", "1": "b"}),
         ("a: 2024-06-15\n", {"a": date(2024, 6, 15)}),
         ("\ufeffa: 1\n", {"a": 1}),

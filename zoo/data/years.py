@@ -21,6 +21,8 @@ class Year:
     evaluation_sections: tuple[str, ...] = ("00",)
     sections_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # machine -> all its sections, where they differ
     channels: int = 1
+    # of each evaluation section, None where they differ; 2026: 6,000 clips in all, five machines with 1,000 for training each
+    test_clips: int | None = 200
 
     @property
     def machines(self) -> tuple[str, ...]:
@@ -51,6 +53,7 @@ YEARS: dict[str, Year] = {
         evaluation=("fan", "pump", "slider", "ToyCar", "ToyConveyor", "valve"),
         development_sections=("00", "02", "04", "06"),  # "machine ID" in that year
         evaluation_sections=("01", "03", "05"),
+        test_clips=None,
         sections_of={
             "ToyCar": ("01", "02", "03", "04", "05", "06", "07"),  # development 01-04, evaluation 05-07
             "ToyConveyor": ("01", "02", "03", "04", "05", "06"),  # development 01-03, evaluation 04-06
@@ -62,6 +65,7 @@ YEARS: dict[str, Year] = {
         evaluation=_2021,
         development_sections=("00", "01", "02"),
         evaluation_sections=("03", "04", "05"),
+        test_clips=None,
     ),
     "2022": Year(
         "2022",

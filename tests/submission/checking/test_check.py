@@ -12,8 +12,8 @@ from submission.cli import main
 from submission.writing.team import read_team
 from submission.writing.write import prepare
 from tests.submission.conftest import make_run_in
-from tests.submission.corpus import CORPUS
-from tests.submission.packages import DECISIONS, META, SCORES, Files, content, line, moved, rows, together, write_zip
+from tests.submission.corpus import CORPUS, HARMLESS
+from tests.submission.packages import DECISIONS, META, SCORES, Files, content, line, moved, replaced, rows, together, write_zip
 from zoo.errors import AsdzooError
 
 
@@ -55,6 +55,41 @@ def test_every_fault_is_found_and_nothing_else(name: str, good: Files, tmp_path:
         assert fault.message
         assert fault.hint
         assert "\n" not in fault.message + fault.hint
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_real_packages_have_is_no_fault(name: str, good: Files, tmp_path: Path) -> None:
+    files = dict(good)
+    HARMLESS[name](files)
+    assert check(write_zip(files, tmp_path / "p.zip")).faults == ()
+
+
+def test_a_number_written_otherwise_is_named_as_it_should_be(good: Files, tmp_path: Path) -> None:
+    for text, number in (("1.2e6", "1200000"), ("4,204,083", "4204083"), ("97.58M", "97580000"), ("45 G", "45000000000")):
+        files = dict(good)
+        replaced(META, "97580000", text)(files)
+        (fault,) = check(write_zip(files, tmp_path / "p.zip")).errors
+        assert fault.hint.startswith(f"write {number}; ")
+    for text in ("many", "1e99999999", "0x12", "1.2.3", "-5M", "1e18"):
+        files = dict(good)
+        replaced(META, "97580000", f"'{text}'")(files)
+        (fault,) = check(write_zip(files, tmp_path / "p.zip")).errors
+        assert not fault.hint.startswith("write")
+
+
+def test_a_line_for_each_kind_or_for_each_fault(good: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {name: b"file_name,value\n" + data if name.endswith(".csv") else data for name, data in good.items()}
+    package = write_zip(files, tmp_path / "p.zip")
+    assert main(["check", str(package)]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    first = "task2/Jiang_THUEE_task2_1/anomaly_score_3DPrinter_section_00_test.csv:1"
+    assert shown[0] == f"error in 18 files, the first is {first}: a header (file_name,value) [csv-header]"
+    assert "17 more of these kinds" in shown[2]
+    assert "18 errors, 0 warnings" in shown[-1]
+    assert main(["check", str(package), "--all"]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    assert sum("csv-header" in one for one in shown) == 18
+    assert "more of these kinds" not in " ".join(shown)
 
 
 def test_the_corpus_has_forty_kinds_of_fault() -> None:
@@ -118,7 +153,7 @@ def test_data_option_reads_the_recordings(
             for name in names:
                 (folder / name).write_bytes(tiny_wav)
     path = write_zip(good, tmp_path / "p.zip")
-    assert main(["check", str(path), "--data", str(tmp_path / "data"), "--year", "2024"]) == 1
+    assert main(["check", str(path), "--data", str(tmp_path / "data"), "--year", "2024", "--all"]) == 1
     shown = capsys.readouterr().out
     assert "199 rows are of no test clip, the first is section_00_0001.wav" in shown
     assert "Sander" not in shown

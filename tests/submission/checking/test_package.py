@@ -3,9 +3,10 @@
 import os
 import stat
 import struct
+import time
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -198,6 +199,39 @@ def test_no_damage_escapes_as_a_traceback(damage: list[tuple[float, int]], lost:
         path.write_bytes(data[: len(data) - lost])
         with suppress(AsdzooError):
             assert check(path).faults
+
+
+HOSTILE: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
+    "200 large metadata files": lambda: (
+        (f"task2/A_B{n}_task2_1/A_B{n}_task2_1.meta.yaml", b"".join(b"key%d: [a, b]\n" % k for k in range(8000)))
+        for n in range(200)
+    ),
+    "9,000 systems": lambda: ((f"task2/A_B{n}_task2_1/A_B{n}_task2_1.meta.yaml", b"submission:\n") for n in range(9000)),
+    "9,000 score files of a system": lambda: (
+        (f"task2/A_B_task2_1/anomaly_score_M{n}_section_00_test.csv", b"x.wav,1\n" * 200) for n in range(9000)
+    ),
+    "score files of 200,000 rows": lambda: (
+        (f"task2/A_B_task2_1/anomaly_score_M{n}_section_00_test.csv", b"".join(b"%d,1\n" % k for k in range(200_000)))
+        for n in range(20)
+    ),
+    "score files of long rows": lambda: (
+        (f"task2/A_B_task2_1/anomaly_score_M{n}_section_00_test.csv", (b"x" * 100_000 + b"%d,1\n" % n) * 15) for n in range(200)
+    ),
+    "one metadata file of nothing but unknown keys": lambda: iter(
+        [(META, b"submission:\n" + b"".join(b"  lable%d: 1\n" % k for k in range(2400)))]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_package_costs_little(kind: str, tmp_path: Path) -> None:
+    """About a second, where reading everything takes minutes; the limit leaves room for a busy machine."""
+    with zipfile.ZipFile(tmp_path / "p.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, data in HOSTILE[kind]():
+            archive.writestr(name, data)
+    begun = time.process_time()
+    assert check(tmp_path / "p.zip").errors
+    assert time.process_time() - begun < 10
 
 
 def test_neither_zip_nor_folder(tmp_path: Path) -> None:

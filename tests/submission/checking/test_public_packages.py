@@ -2,15 +2,20 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
+from scipy.stats import hmean
+from sklearn.metrics import roc_auc_score
 
 from submission.checking.check import check
 from submission.checking.faults import Findings
 from submission.checking.rules import Part, rules_of
 from submission.writing.team import read_team
 from submission.writing.write import prepare
-from tests.submission.conftest import make_run_in
+from tests.submission.conftest import make_run_in, table
 from tests.submission.packages import Files, write_zip
+from zoo.scores import ScoreTable
 
 
 def package_of(year: str, folder: Path) -> Files:
@@ -129,6 +134,43 @@ def test_2021_needs_the_domain_in_the_name(tmp_path: Path) -> None:
         write_zip({"task2/A_B_task2_1/anomaly_score_pump_section_03_test.csv": b"a.wav,1\n"}, tmp_path / "p.zip"), "2021"
     )
     assert "one file for source and one for target" in {fault.hint.partition("has ")[2] for fault in report.errors}
+
+
+def test_2021_has_a_template_of_its_own(tmp_path: Path) -> None:
+    """Results over sections and domains together; no words for what came in 2022."""
+    run = make_run_in(tmp_path, "2021", clips=200, train=20)
+    labelled = [Part("fan", section, domain) for section in ("00", "01") for domain in ("source", "target")]
+    frame = pd.concat([run.scores("both").frame, table("2021", "both", labelled, blind=False, clips=40, seed=5)])
+    ScoreTable(frame).write(run.score_path("both"))
+    files = prepare(run, ["both"], read_team(tmp_path / "team.yaml")).files
+    assert codes(found(files, tmp_path)) == {"no-report": 1}
+    name = next(name for name in files if name.endswith(".yaml"))
+    meta = yaml.safe_load(files[name])
+    assert "external_datasets" not in meta["system"]
+    assert "domain_adaptation_method" in meta["system"]["description"]
+    assert not {"domain_generalization_method", "attribute_usage"} & set(meta["system"]["description"])
+    test = frame[(frame["machine"] == "fan") & (frame["label"] != "") & (frame["split"] == "test")]
+    clips = [rows for _, rows in test.groupby(["section", "domain"])]
+    aucs = [roc_auc_score(rows["label"] == "anomaly", rows["score"]) for rows in clips]
+    paucs = [roc_auc_score(rows["label"] == "anomaly", rows["score"], max_fpr=0.1) for rows in clips]
+    assert meta["results"]["development_dataset"]["fan"] == {
+        "harmonic_mean_auc": pytest.approx(100 * hmean(aucs), abs=1e-6),
+        "harmonic_mean_pauc": pytest.approx(100 * hmean(paucs), abs=1e-6),
+    }
+    meta["system"]["external_datasets"] = [{"name": "AudioSet", "url": None}]
+    meta["system"]["description"]["attribute_usage"] = "labels"
+    files[name] = yaml.safe_dump(meta).encode()
+    assert codes(found(files, tmp_path)) == {"no-report": 1, "meta-later-key": 2}
+
+
+def test_2026_has_five_machines_of_200_clips(tmp_path: Path) -> None:
+    rules = rules_of("2026")
+    assert rules.machines == ("BlowerDustCollector", "Sander", "SewingMachine", "ToothBrush", "ToyDrone")
+    assert rules.clips_per_part == 200
+    files = {name: data for name, data in package_of("2026", tmp_path).items() if "_Sander_" not in name}
+    sewing = next(name for name in files if "score_SewingMachine" in name)
+    files[sewing] = files[sewing][: files[sewing].rindex(b"section")]
+    assert codes(found(files, tmp_path)) == {"no-report": 1, "part-missing": 1, "clip-count": 1, "decision-clips": 1}
 
 
 def test_2020_has_no_decisions(tmp_path: Path) -> None:
