@@ -8,6 +8,7 @@ from submission.checking.metadata import dump
 from submission.checking.rules import MAX_ABBREVIATION, Rules
 from submission.writing.team import SystemWords, Team
 from zoo import registry
+from zoo.checkpoints.known import known
 from zoo.errors import AsdzooError
 from zoo.legacy import current
 from zoo.metadata import Words
@@ -152,18 +153,37 @@ def _name(entry: SystemInfo, block: str) -> str:
 
 def _words(entry: SystemInfo) -> Words:
     """Those of the network and of each encoder in it; a network without any is called by its name."""
-    model = current({"model": entry.block("model")})["model"]
+    model = _model(entry)
     name = str(model.get("name", "unknown"))
-    here = registry.names("encoder")
-    encoders = [found for found in _everywhere(model, "encoder") if isinstance(found, str)]
-    every = [registry.module("encoder", found).METADATA if found in here else Words((), (found,)) for found in encoders]
+    every = [_encoder_words(block["encoder"]) for block in _encoders(model)]
     every = [_MODELS[name], *every] if name in _MODELS else every or [Words(methods=(name,))]
     return Words(
         tuple(_joined(words.features for words in every)),
         tuple(_joined(words.embeddings for words in every)),
         tuple(_joined(words.methods for words in every)),
-        {data: url for words in every for data, url in words.external.items()},
     )
+
+
+def _model(entry: SystemInfo) -> Mapping[str, Any]:
+    """The block of the network, in today's form."""
+    model: Mapping[str, Any] = current({"model": entry.block("model")})["model"]
+    return model
+
+
+def _encoders(block: object) -> list[Mapping[str, Any]]:
+    """Every block that names an encoder, at any depth: a system with two has a block for each."""
+    if not isinstance(block, Mapping):
+        return []
+    below = [found for value in block.values() for found in _encoders(value)]
+    return ([block] if isinstance(block.get("encoder"), str) else []) + below
+
+
+def _encoder_words(name: str) -> Words:
+    """Those that its module brings; of an encoder that is not installed here, its name."""
+    if name not in registry.names("encoder"):
+        return Words(embeddings=(name,))
+    words: Words = registry.module("encoder", name).METADATA
+    return words
 
 
 def _augmentation(entries: Sequence[SystemInfo]) -> list[str]:
@@ -178,7 +198,13 @@ def _tuning(entry: SystemInfo) -> list[str]:
 
 def _external(entry: SystemInfo) -> dict[str, str]:
     """Data that the entry's pretrained weights saw, and where it is; an encoder with random weights saw none."""
-    return {} if "random" in _everywhere(entry.block("model"), "init") else _words(entry).external
+    seen: dict[str, str] = {}
+    for block in _encoders(_model(entry)):
+        if block.get("init") != "random":
+            weights = known().get(str(block.get("weights")))
+            of_weights = weights.external if weights else None
+            seen |= _encoder_words(block["encoder"]).external if of_weights is None else of_weights
+    return seen
 
 
 def _everywhere(block: object, key: str) -> list[Any]:

@@ -19,6 +19,7 @@ class Known(Frozen):
 
     encoder: str  # that it fills, a name of zoo/encoders/
     file: str
+    beside: tuple[str, ...] = ()  # other files of the repository that its encoder reads: config.json, say
     repository: str  # on Hugging Face
     repository_type: Literal["model", "dataset"] = "model"
     revision: str = "main"
@@ -26,6 +27,7 @@ class Known(Frozen):
     sha256: str | None = None
     licence: str
     note: str = ""
+    external: dict[str, str] | None = None  # data sets that it saw, and their addresses; None: those its encoder names
 
     @property
     def shown_size(self) -> str:
@@ -45,12 +47,18 @@ def known() -> dict[str, Known]:
 
 
 def cached(name: str) -> Path | None:
-    """Where a known checkpoint lies in the user's Hugging Face cache, or None. Raises: AsdzooError for an unknown name."""
+    """Where a known checkpoint lies, with all that belongs beside it, in the user's Hugging Face cache; None: it does not.
+
+    Raises: AsdzooError for an unknown name.
+    """
     from huggingface_hub import try_to_load_from_cache
 
     entry = _known(name)
-    found = try_to_load_from_cache(entry.repository, entry.file, revision=entry.revision, repo_type=entry.repository_type)
-    return Path(found) if isinstance(found, str) else None
+    found = [
+        try_to_load_from_cache(entry.repository, file, revision=entry.revision, repo_type=entry.repository_type)
+        for file in (entry.file, *entry.beside)
+    ]
+    return Path(str(found[0])) if all(isinstance(path, str) for path in found) else None
 
 
 def fetch(name: str) -> Path:
@@ -62,7 +70,10 @@ def fetch(name: str) -> Path:
 
     entry = _known(name)
     try:
-        path = Path(hf_hub_download(entry.repository, entry.file, revision=entry.revision, repo_type=entry.repository_type))
+        path, *_ = [
+            Path(hf_hub_download(entry.repository, file, revision=entry.revision, repo_type=entry.repository_type))
+            for file in (entry.file, *entry.beside)
+        ]
     except Exception as problem:  # huggingface_hub's errors have no common base, and its HTTP library changes
         reason = " ".join(str(problem).split())[:300] or type(problem).__name__
         raise AsdzooError(

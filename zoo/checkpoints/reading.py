@@ -212,8 +212,15 @@ def _held(kind: type[Loadable], content: Content) -> Checkpoint | None:
 
 def _claimants(content: Content) -> list[tuple[str, type[Loadable]]]:
     """The encoders whose marks a file bears."""
-    kinds = [(name, registry.module("encoder", name).ENCODER) for name in registry.names("encoder")]
-    return [(name, kind) for name, kind in kinds if kind.claim(content) is not None]
+    found = []
+    for name in registry.names("encoder"):
+        try:
+            kind: type[Loadable] = registry.module("encoder", name).ENCODER
+        except AsdzooError:
+            continue  # a plugin that cannot be used, which `asdzoo list` warns of
+        if kind.claim(content) is not None:
+            found.append((name, kind))
+    return found
 
 
 def _unknown(content: Content) -> AsdzooError:

@@ -52,6 +52,12 @@ class Encoder(Loadable):
         return len(list(self.get_submodule(self.layer_list).children()))
 
 
+def require_multiple(name: str, value: int, of: str, divisor: int) -> None:
+    """Raises: ValueError, which a validator of sizes makes a sentence of, when `value` is no multiple."""
+    if value % divisor:
+        raise ValueError(f"{name} {value} is no multiple of {divisor} ({of})")
+
+
 def at_least(waves: Tensor, lengths: Tensor | None, samples: int) -> tuple[Tensor, Tensor | None]:
     """The batch with clips that are shorter than `samples` repeated until they have as many; others are left as they are."""
     batch, width = waves.shape

@@ -17,14 +17,14 @@ import re
 from typing import Any, ClassVar
 
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from zoo.checkpoints.reading import Checkpoint, Content, renamed
 from zoo.config import Frozen
-from zoo.encoders._base import Encoder, at_least
+from zoo.encoders._base import Encoder, at_least, require_multiple
 from zoo.errors import AsdzooError
 from zoo.features.fbank import KaldiFbank
 from zoo.layers.pooling import Layout
@@ -54,6 +54,12 @@ class Sizes(Frozen):
     fbank_deviation: PositiveFloat = 6.55582  # recipes for OpenBEATs) may have taken other statistics than BEATs did
     dropout: NonNegativeFloat = 0.0  # in training, after the positions and each half of a layer
 
+    @model_validator(mode="after")
+    def _fit(self) -> "Sizes":
+        require_multiple("width", self.width, "heads", self.heads)
+        require_multiple("width", self.width, "position_groups", self.position_groups)
+        return self
+
 
 class BEATs(Encoder):
     """Waves to patch embeddings.
@@ -65,14 +71,7 @@ class BEATs(Encoder):
     sizes = Sizes
     layout = Layout(bands=MELS // PATCH)
     layer_list = "encoder.layers"
-    matrices: ClassVar = {
-        "q": "self_attn.q_proj",
-        "k": "self_attn.k_proj",
-        "v": "self_attn.v_proj",
-        "out": "self_attn.out_proj",
-        "fc1": "fc1",
-        "fc2": "fc2",
-    }
+    matrices: ClassVar = {name: f"self_attn.{name}_proj" for name in ("q", "k", "v", "out")} | {"fc1": "fc1", "fc2": "fc2"}
     tiny: ClassVar = {
         "layers": 2,
         "width": 64,

@@ -12,14 +12,14 @@ Files are safetensors from Hugging Face with the prefix `model.`, or fairseq tor
 from typing import Any, ClassVar
 
 import torch
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from zoo.checkpoints.reading import Checkpoint, Content, renamed
 from zoo.config import Frozen
-from zoo.encoders._base import Encoder, at_least
+from zoo.encoders._base import Encoder, at_least, require_multiple
 from zoo.errors import AsdzooError
 from zoo.features.fbank import KaldiFbank
 from zoo.layers.pooling import Layout
@@ -47,6 +47,18 @@ class Sizes(Frozen):
     columns: PositiveInt = 768  # the longest clip in columns of 16 frames, about two minutes
     frame_multiple: PositiveInt = 64  # open: clips are zero-padded to a multiple of so many frames; a multiple of 16
     dropout: NonNegativeFloat = 0.0  # in training, after each half of a block
+
+    @property
+    def attention_heads(self) -> int:
+        """Number of heads, said or not."""
+        return self.heads or max(1, self.width // 64)
+
+    @model_validator(mode="after")
+    def _fit(self) -> "Sizes":
+        require_multiple("width", self.width, "heads", self.attention_heads)
+        require_multiple("width", self.width, "the four parts of a position", 4)
+        require_multiple("frame_multiple", self.frame_multiple, "frames of a patch", PATCH)
+        return self
 
 
 class EAT(Encoder):
@@ -206,7 +218,7 @@ class _Block(nn.Module):
 class _Attention(nn.Module):
     def __init__(self, config: Sizes) -> None:
         super().__init__()
-        self.heads = config.heads or max(1, config.width // 64)
+        self.heads = config.attention_heads
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.proj = nn.Linear(config.width, config.width)
 

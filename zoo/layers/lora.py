@@ -69,8 +69,9 @@ def ranks(plan: Tuning, layer_list: str, layers: int, matrices: Mapping[str, str
 
     Raises: AsdzooError for a matrix or layer that the encoder does not have, and for a plan that names none.
     """
-    plain = _selected(plan, layers, matrices)
-    raised = _selected(plan.raised, layers, matrices) if plan.raised else set()
+    plain = _selected(plan, layers, matrices, "mend model.tuning.layers")
+    hint = "mend model.tuning.raised, or leave it out: --set model.tuning.raised=null"
+    raised = _selected(plan.raised, layers, matrices, hint) if plan.raised else set()
     result = {}
     for layer in range(1, layers + 1):
         for matrix, suffix in matrices.items():
@@ -82,16 +83,14 @@ def ranks(plan: Tuning, layer_list: str, layers: int, matrices: Mapping[str, str
     return result
 
 
-def _selected(places: _Places, layers: int, matrices: Mapping[str, str]) -> set[tuple[int, str]]:
+def _selected(places: _Places, layers: int, matrices: Mapping[str, str], hint: str) -> set[tuple[int, str]]:
     names = matrices if places.matrices is None else places.matrices
     for name in names:
         if name not in matrices:
             raise unknown_name("matrix", name, matrices)
     chosen = range(1, layers + 1) if places.layers is None else numbers(places.layers)
     if not chosen or chosen[0] < 1 or chosen[-1] > layers:
-        raise AsdzooError(
-            f"the tuning plan names layers {places.layers}, the encoder has 1-{layers}", "mend model.tuning.layers"
-        )
+        raise AsdzooError(f"the tuning plan names layers {places.layers}, the encoder has 1-{layers}", hint)
     return {(layer, name) for layer in chosen for name in names}
 
 

@@ -383,6 +383,14 @@ def test_a_run_that_another_command_writes_to(make_run: MakeRun, tmp_path: Path,
     [
         ({"name": "beats", "init": "random", "tuning": {"mode": "full"}}, None, "transformer, GMM"),
         ({"name": "beats_eat", "beats": {"tuning": {"mode": "lora"}}, "eat": {}}, "AudioSet", "transformer, LoRA, GMM"),
+        ({"name": "pretrained", "encoder": "eat", "weights": "eat_base"}, "AudioSet", "transformer, GMM"),
+        ({"name": "pretrained", "encoder": "eat", "init": "random"}, None, "transformer, GMM"),
+        (
+            {"name": "pretrained", "encoder": "beats", "weights": "openbeats_base_i3"},
+            "AudioSet and the other pretraining data of OpenBEATs",
+            "transformer, GMM",
+        ),
+        ({"name": "pretrained", "encoder": "of_a_plugin_gone"}, None, "GMM"),
         ({"name": "my_network"}, None, "my_network, GMM"),
     ],
 )

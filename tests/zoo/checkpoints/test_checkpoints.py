@@ -4,6 +4,7 @@ import pickle
 import re
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from zoo import registry
 from zoo.checkpoints import known as checkpoints
 from zoo.checkpoints import reading as weights
 from zoo.cli.weights import app as weights_app
 from zoo.encoders import beats, eat
 from zoo.encoders._base import Encoder
 from zoo.errors import AsdzooError
+from zoo.systems import load_system, system_of
 
 BEATS = beats.Sizes(layers=3, width=32, heads=2, hidden=64, patch_width=16, position_kernel=8, position_groups=2)
 EAT = eat.Sizes(layers=3, width=128, hidden=256, columns=64)
@@ -188,6 +191,53 @@ def test_what_a_file_says_of_itself_is_taken(beats_path: Path) -> None:
     assert encoder.fbank_mean == 11.0
 
 
+def test_a_file_of_another_size_passes_check_and_becomes_a_system(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    wide = eat.EAT(eat.Sizes(layers=2, width=1024, hidden=4096, columns=64))
+    path = tmp_path / "eat_large.safetensors"
+    save_file({f"model.{name}": value.contiguous() for name, value in wide.state_dict().items()}, path)
+    assert weights.check(path).sizes == {"layers": 2, "width": 1024, "hidden": 4096, "columns": 64}
+    settings = [f"model.weights={path}", "model.init=checkpoint"]
+    with pytest.raises(AsdzooError, match=r"has width 1024, model\.sizes\.width is 64"):
+        load_system("eat_lora_tiny", settings).build_network(3, 0)
+    system = load_system("eat_lora_tiny", [*settings, "model.sizes={}"])
+    network = system_of("again", system.resolved(), "run.json").build_network(3, 0)
+    assert network.dim == 1024
+    assert not network.untrained
+    assert torch.equal(network.state_dict()["encoder.extra_tokens"], wide.extra_tokens)
+    with pytest.raises(AsdzooError, match="layers 7-12, the encoder has 1-2") as caught:
+        load_system("eat_lora", [f"model.weights={path}"]).build_network(3, 0)
+    assert "model.tuning.raised=null" in caught.value.hint
+
+
+def test_a_file_that_two_encoders_know_is_said_to_be_of_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "eat.safetensors"
+    save_file(official(made("eat", 1)), path)
+    known = registry.module
+
+    def module(kind: registry.Kind, name: str) -> ModuleType:
+        if name == "broken":
+            raise AsdzooError("the encoder broken of the package x cannot be used")
+        return known(kind, "eat" if name == "twin" else name)
+
+    monkeypatch.setattr(registry, "module", module)
+    monkeypatch.setattr(registry, "names", lambda kind: ["beats", "broken", "eat", "twin"])
+    assert (weights.check(path).encoder, weights.check(path).others) == ("eat", ("twin",))
+    weights_app(["check", str(path)], standalone_mode=False)
+    assert "eat or twin" in capsys.readouterr().out
+
+
+def test_json_beside_a_checkpoint(tmp_path: Path) -> None:
+    assert weights.beside(tmp_path / "model.safetensors", "config.json") == {}
+    (tmp_path / "config.json").write_text('{"model_type": "wavlm"}')
+    assert weights.beside(tmp_path / "model.safetensors", "config.json") == {"model_type": "wavlm"}
+    (tmp_path / "config.json").write_text('{"model_type": ')
+    with pytest.raises(AsdzooError, match=r"config\.json is not readable JSON"):
+        weights.beside(tmp_path / "model.safetensors", "config.json")
+
+
 def test_the_wrong_encoder_is_refused(beats_path: Path) -> None:
     with pytest.raises(AsdzooError, match="holds beats weights, the system needs eat") as caught:
         load("eat", beats_path)
@@ -280,6 +330,25 @@ def served(monkeypatch: pytest.MonkeyPatch, beats_path: Path) -> Path:
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     return beats_path
+
+
+def test_what_belongs_beside_a_checkpoint_comes_along(served: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    entry = checkpoints.known()["here"].model_copy(update={"beside": ("config.json",)})
+    monkeypatch.setattr(checkpoints, "known", lambda: {"here": entry})
+    came: list[str] = []
+
+    def download(repository: str, file: str, **_: str) -> str:
+        came.append(file)
+        return str(served.parent / file)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    assert checkpoints.fetch("here") == served
+    assert came == ["beats.pt", "config.json"]
+    here = {"beats.pt": str(served)}
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda _, file, **__: here.get(file))
+    assert checkpoints.cached("here") is None
+    here["config.json"] = str(served.parent / "config.json")
+    assert checkpoints.cached("here") == served
 
 
 def test_fetch_verifies(served: Path) -> None:

@@ -115,6 +115,7 @@ def test_twelve_layers_are_not_mixed_up() -> None:
         (Tuning(matrices=("q", "w")), "unknown matrix 'w'"),
         (Tuning(layers="1-3"), "names layers 1-3, the encoder has 1-2"),
         (Tuning(layers="0"), "names layers 0, the encoder has 1-2"),
+        (Tuning(raised=Raised(layers="2-3", rank=2)), "names layers 2-3, the encoder has 1-2"),
         (Tuning(matrices=()), "adapts nothing"),
         (Tuning(raised=Raised(matrices=("x",), rank=2)), "unknown matrix 'x'"),
     ],

@@ -109,6 +109,9 @@ def test_another_sample_rate_is_refused() -> None:
     ("change", "message"),
     [
         ({"sizes": {"depth": 3}}, "mine: model: sizes: unknown key depth"),
+        ({"sizes": {"width": 65, "heads": 2}}, r"mine: model: sizes: .*width 65 is no multiple of 2 \(heads\)"),
+        ({"sizes": {"position_groups": 5}}, r"width 768 is no multiple of 5 \(position_groups\)"),
+        ({"encoder": "eat", "sizes": {"frame_multiple": 8}}, r"frame_multiple 8 is no multiple of 16"),
         ({"sizes": {"layers": 0}}, "mine: model: sizes: layers: input should be greater than 0"),
         ({"encoder": "beast"}, r"mine: model: unknown encoder 'beast' \(did you mean beats\?\)"),
         ({"encoder": None}, "mine: model: encoder: input should be a valid string"),
