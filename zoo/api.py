@@ -255,8 +255,8 @@ def train(
     """
     from zoo.data.clips import find_clips
     from zoo.data.groups import parse_assignments
+    from zoo.data.problems import shortened
     from zoo.data.store import WaveformStore
-    from zoo.data.wavs import shortened
     from zoo.running import folder
     from zoo.running.display import Display
     from zoo.running.pipeline import train_all
@@ -291,5 +291,9 @@ def recordings(folder: str | Path, year: str | None = None) -> pd.DataFrame:
     Raises: AsdzooError when there are none, or their year is not clear.
     """
     from zoo.data.clips import clip_table, find_clips
+    from zoo.data.problems import shortened
 
-    return clip_table(find_clips(Path(folder), year))
+    clips = find_clips(Path(folder), year)
+    for sentence in shortened(clips.problems):
+        _warn(sentence)
+    return clip_table(clips)

@@ -25,6 +25,7 @@ def scan(
 ) -> None:
     """Show what recordings there are, and everything that is wrong with them."""
     from zoo.data.clips import find_clips
+    from zoo.data.problems import gathered
     from zoo.data.scan import scan as scan_clips
     from zoo.running.display import Bars
 
@@ -42,7 +43,7 @@ def scan(
         for row in found.rows
     ]
     out.print(table(f"{data}, year {clips[0].year}", columns, rows))
-    for problem in found.problems:
+    for problem in gathered(found.problems):
         err.print(f"{problem.severity}: {problem}")
     if strict and found.errors:
         raise AsdzooError(

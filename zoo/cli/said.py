@@ -10,14 +10,14 @@ from zoo.errors import AsdzooError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo.data.wavs import Problem
+    from zoo.data.problems import Problem
     from zoo.running.folder import Run
     from zoo.scores import ScoreTable
 
 
 def say_problems(problems: Sequence[Problem], strict: bool) -> None:
     """Broken recordings are left out and said; `--strict` stops instead."""
-    from zoo.data.wavs import shortened
+    from zoo.data.problems import shortened
 
     broken = [problem for problem in problems if problem.severity == "error"]
     if broken and strict:

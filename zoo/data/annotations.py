@@ -1,31 +1,21 @@
-"""What stands beside the recordings of a machine: the challenge's `attributes_NN.csv`, and one's own `labels.csv`.
+"""Tables that stand beside the recordings of a machine: the challenge's `attributes_NN.csv` (`zoo.data.labels`: one's own).
 
 Conventions
 -----------
 attributes_NN.csv  `file_name,d1p,d1v,d2p,d2v,...`: parameter, value, parameter, value. The file name comes with folders and
                    suffix (`bearing/test/section_00_..._001.wav`) or as a bare stem (ToyCar, ToyTrain); machines whose
                    attributes are hidden have no further columns. The table may be missing.
-labels.csv         `file_name,label` and, where wanted, `domain`, `section`, `attributes`; for recordings of one's own. An empty
-                   cell says nothing. `test/0001.wav` tells the file from `train/0001.wav`, `0001.wav` means both.
 """
 
 import csv
+import io
 from pathlib import Path
-from typing import TypedDict, cast
 
-from zoo.data.names import SPLIT_FOLDERS, Domain, Label, bare_name
+from zoo.data.names import bare_name
 from zoo.errors import AsdzooError
 
 LABELS = "labels.csv"
-
-
-class Annotation(TypedDict, total=False):
-    """What `labels.csv` says of one file, under the field names of `Clip`."""
-
-    label: Label
-    domain: Domain
-    section: str
-    attributes: str
+_LARGEST = 64 << 20  # bytes of a table; a million recordings need less
 
 
 def attribute_tables(machine_folder: Path) -> list[Path]:
@@ -40,7 +30,7 @@ def read_attribute_table(path: Path) -> dict[str, dict[str, str]]:
     Raises: AsdzooError when the file is no text or no CSV.
     """
     attributes: dict[str, dict[str, str]] = {}
-    for row in _rows(path):
+    for _, row in read_table(path):
         if not row or not row[0].strip() or row[0].strip() == "file_name":
             continue
         cells = [cell.strip() for cell in row[1:]]
@@ -60,42 +50,40 @@ def _unused(parameter: str, taken: dict[str, str]) -> str:
     return name
 
 
-def read_labels(machine_folder: Path) -> dict[str, Annotation]:
-    """`labels.csv` of a machine: `test/0001` or `0001` -> what it says; {} when there is none.
+def read_table(path: Path) -> list[tuple[int, list[str]]]:
+    """Lines of a CSV as (line number, cells without blanks around them).
 
-    Raises: AsdzooError that names the line, for a missing or unknown column and for a cell with a value that is not allowed.
+    Commas, semicolons or tabs, whichever the first line has most of; a spreadsheet's `sep=` line is obeyed; UTF-8, UTF-16 or
+    cp1252. Raises: AsdzooError when the file is no text, no CSV, or too large.
     """
-    path = machine_folder / LABELS
-    if not path.exists():
-        return {}
-    form = "the columns are file_name, label and, where wanted, domain, section, attributes"
-    header, *rows = [[cell.strip() for cell in row] for row in _rows(path)] or [[]]
-    if not {"file_name", "label"} <= set(header):
-        raise AsdzooError(f"{path} lacks the column file_name or label", form)
-    if odd := [column for column in header if column not in ("file_name", "label", "domain", "section", "attributes")]:
-        raise AsdzooError(f"{path} has the unknown column {odd[0]!r}", form)
-    annotations: dict[str, Annotation] = {}
-    for line, row in enumerate(rows, start=2):
-        said = {column: cell for column, cell in zip(header, row, strict=False) if cell}
-        if not said:
-            continue
-        name = said.pop("file_name", "")
-        for column, allowed in {"label": ("normal", "anomaly"), "domain": ("source", "target")}.items():
-            if column in said and said[column] not in allowed:
-                raise AsdzooError(
-                    f"{path} line {line}: {column} is {said[column]!r}", f"write {' or '.join(allowed)}, or nothing"
-                )
-        folder = Path(name.replace("\\", "/")).parent.name
-        key = f"{folder}/{bare_name(name)}" if folder in SPLIT_FOLDERS else bare_name(name)
-        if key in annotations or not name:
-            raise AsdzooError(f"{path} line {line}: " + (f"{name} stands twice" if name else "no file name"), form)
-        annotations[key] = cast(Annotation, said)
-    return annotations
-
-
-def _rows(path: Path) -> list[list[str]]:
+    hint = "repair the file or take it out of the folder"
     try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            return list(csv.reader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as problem:
-        raise AsdzooError(f"cannot read {path}: {problem}", "repair the file or take it out of the folder") from problem
+        if path.stat().st_size > _LARGEST:
+            raise AsdzooError(f"cannot read {path}: it is larger than {_LARGEST >> 20} MB", hint)
+        text = _decoded(path.read_bytes())
+        first, _, rest = text.partition("\n")
+        start = 1
+        if first.strip().casefold().startswith("sep=") and len(first.strip()) == 5:
+            separator, text, start = first.strip()[4], rest, 2
+        else:
+            separator = max(",;\t", key=first.count)
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        return [(start + number, [cell.strip() for cell in row]) for number, row in enumerate(rows)]
+    except (OSError, UnicodeError, csv.Error) as problem:
+        raise AsdzooError(f"cannot read {path}: {problem}", hint) from problem
+
+
+def _decoded(data: bytes) -> str:
+    """Text of a CSV from any spreadsheet. Raises: UnicodeError when it is none."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        text = data.decode("utf-16")
+    elif data[1:2] == b"\0" or data[:1] == b"\0":
+        text = data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
+    else:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("cp1252")
+    if "\0" in text:
+        raise UnicodeError("it is no text")
+    return text

@@ -2,64 +2,62 @@
 
 Conventions
 -----------
-machine folder  a folder with wav files in `train/`, `test/`, `source_test/`, `target_test/`, `test_rename/` or
-                `supplemental/`; its name is the machine. It may lie at any depth; folders of one name (development and
-                evaluation tree) are one machine.
-year            from a token in the path (`dcase2024t2`) when that year has the machine, else from machine names, sections and
-                layout when they leave one year only; "own" for machines that no year has, and for names that are not the
-                challenge's
+layout          `zoo.data.layout`: machine folders hold split folders; folders of one name (development and evaluation tree) are
+                one machine
+year            `zoo.data.dating`; "own" for machines that no year has, and for names that are not the challenge's
+facts           what a file name does not say of a recording of one's own comes from its folders (`test/anomaly/x.wav`), and
+                `labels.csv` says it last; attributes that the names leave out come from `attributes_NN.csv`. All of it is read
+                whenever recordings are found.
 """
 
-import os
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from zoo.data.annotations import read_labels
-from zoo.data.names import SPLIT_FOLDERS, ClipName, Domain, Label, Split, bare_name, parse_name
-from zoo.data.years import OWN, YEARS, years_of
+from zoo.data.annotations import LABELS, attribute_tables, read_attribute_table
+from zoo.data.clip import Clip
+from zoo.data.copies import without_copies
+from zoo.data.dating import of_one_year
+from zoo.data.folders import Found, MachineFolder
+from zoo.data.labels import labelled, read_labels
+from zoo.data.layout import find_machines
+from zoo.data.names import (
+    SPLIT_FOLDERS,
+    Split,
+    bare_name,
+    domain_of_folder,
+    label_of_folder,
+    section_of_folder,
+)
+from zoo.data.problems import Problem, shown
+from zoo.data.years import OWN, YEARS
 from zoo.errors import AsdzooError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_LAYOUT_HINT = "recordings lie in MACHINE/train/*.wav and MACHINE/test/*.wav, at any depth below the folder you name"
+__all__ = ["Clip", "Recordings", "find_clips"]
 
 
-@dataclass(frozen=True)
-class Clip:
-    """One recording. What its name does not say is `None`, never a guess.
+class Recordings(list[Clip]):
+    """Clips, and what was passed over, replaced or left out on the way to them; readers of recordings carry `problems` on."""
 
-    A machine is (year, machine): ToothBrush of 2024 and ToothBrush of 2026 are two machines.
-    """
-
-    path: Path
-    year: str  # "2020" ... "2026", or "own" for recordings that are not the challenge's
-    machine: str
-    section: str  # two digits; the machine ID of 2020
-    split: Split
-    domain: Domain | None = None
-    label: Label | None = None
-    attributes: str | None = None  # opaque: the part of the file name after the index; None when hidden or absent
-
-    @property
-    def name(self) -> str:
-        """File name, as it stands in score tables and submission CSVs."""
-        return self.path.name
+    def __init__(self, clips: Iterable[Clip] = (), problems: Iterable[Problem] = ()) -> None:
+        super().__init__(clips)
+        self.problems = list(problems)
 
 
-def find_clips(root: Path, year: str | None = None) -> list[Clip]:
+def find_clips(root: Path, year: str | None = None, lone: Split = "train") -> Recordings:
     """All recordings of one year below `root`, sorted by machine, section, split (train, test, supplemental) and name.
 
-    `root` is a machine folder, a folder of them, or any tree above. `year` picks one where the tree holds several or does not
-    say; "own" takes the recordings as nobody's. Where blind names (`test/`) and true names (`test_rename/`) stand side by
-    side, the true names are taken. A challenge machine's wav files without a challenge name are left out (`zoo.data.scan` lists
-    them).
+    `root` is a machine folder, a split folder, a folder of machines, or any tree above. `year` picks one where the tree holds
+    several or does not say; "own" takes the recordings as nobody's. `lone` is the split of a lone folder's recordings. Where
+    blind names (`test/`) and true names (`test_rename/`) of a machine are there, the true names are taken. Nothing is left
+    out without a line in `problems`.
 
-    Raises: AsdzooError when `root` is missing, no folder, or without recordings; when the year is unclear or not one.
+    Raises: AsdzooError when `root` is missing, no folder, or without recordings; when the year is unclear or not one; when a
+    labels.csv is faulty.
     """
     root = Path(root)
     if not root.exists():
@@ -68,13 +66,21 @@ def find_clips(root: Path, year: str | None = None) -> list[Clip]:
         raise AsdzooError(f"{root} is a file, not a folder of recordings", f"try its folder: --data {root.parent}")
     if year is not None and year not in (*YEARS, OWN):
         raise AsdzooError(f"there is no year {year!r}", f"known: {', '.join(YEARS)}, {OWN}")
-    folders = list(_machine_folders(root))
-    if not folders:
-        raise AsdzooError(f"{root} holds no recordings", _what_else(root))
-    year, folders = _one_year(root, folders, year)
-    clips = [clip for folder in folders for clip in folder.clips(year)]
+    folders, problems = find_machines(root, lone)
+    year, folders, left = of_one_year(root, folders, year)
+    problems += left
+    true = {folder.machine for folder in folders if "test_rename" in folder.folders}
+    found: list[tuple[Path, list[Clip]]] = []
+    for folder in folders:
+        clips, said = _clips(folder, year, blind=folder.machine not in true)
+        problems += said
+        found.append((folder.path, clips))
+    kept, said = without_copies([(path, clips) for path, clips in found if clips])
+    if not kept:
+        raise AsdzooError(f"{root} holds no recordings of {year}", str(problems[0]) if problems else "look with asdzoo scan")
     order: dict[Split, int] = {"train": 0, "test": 1, "supplemental": 2}
-    return sorted(clips, key=lambda clip: (clip.machine, clip.section, order[clip.split], clip.name, str(clip.path)))
+    kept.sort(key=lambda clip: (clip.machine, clip.section, order[clip.split], clip.name, str(clip.path)))
+    return Recordings(kept, problems + said + list(_odd(kept)))
 
 
 def clip_table(clips: Iterable[Clip]) -> "pd.DataFrame":
@@ -86,138 +92,94 @@ def clip_table(clips: Iterable[Clip]) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
-@dataclass(frozen=True)
-class _MachineFolder:
-    path: Path
-    wavs: dict[str, list[str]]  # split folder -> file names
-
-    @cached_property
-    def machine(self) -> str:
-        return self.path.name if self.path.name not in ("", "..") else self.path.resolve().name  # a link keeps its name
-
-    @cached_property
-    def names(self) -> dict[tuple[str, str], ClipName]:
-        """(split folder, file name) -> what it says, for names of the challenge."""
-        parsed = {(folder, wav): parse_name(wav, folder) for folder, wavs in self.wavs.items() for wav in wavs}
-        return {key: name for key, name in parsed.items() if name is not None}
-
-    @cached_property
-    def possible_years(self) -> frozenset[str]:
-        """The years that have this machine, these sections and this layout; {"own"} when none has."""
-        names = self.names.values()
-        years = set(years_of(self.machine)) if names else set()
-        years &= {year for year in years if {name.section for name in names} <= set(YEARS[year].sections(self.machine))}
-        years &= {"2020"} if any(name.form == "id" for name in names) else years - {"2020"}
-        if self.wavs.keys() & {"source_test", "target_test"}:
-            years &= {"2021"}
-        if "supplemental" in self.wavs:
-            years &= {"2025", "2026"}
-        if any(name.hidden for name in names):
-            years &= {"2024", "2025", "2026"}
-        return frozenset(years or {OWN})
-
-    @cached_property
-    def likely_years(self) -> frozenset[str]:
-        """The possible years, or the one that the path names, the deepest token first."""
-        tokens = re.findall(r"(?<!\d)20\d\d(?!\d)", self.path.absolute().as_posix())
-        return next((frozenset({token}) for token in reversed(tokens) if token in self.possible_years), self.possible_years)
-
-    def clips(self, year: str) -> Iterator[Clip]:
-        annotations = read_labels(self.path) if year == OWN else {}
-        for folder, wavs in self.wavs.items():
-            for wav in wavs:
-                path, name = self.path / folder / wav, self.names.get((folder, wav))
-                if name is not None:
-                    clip = Clip(path, year, self.machine, name.section, name.split, name.domain, name.label, name.attributes)
-                elif year == OWN:
-                    clip = Clip(path, year, self.machine, "00", SPLIT_FOLDERS[folder])
-                else:
-                    continue
-                said = annotations.get(f"{folder}/{bare_name(wav)}") or annotations.get(bare_name(wav)) or {}
-                yield replace(clip, **said)
-
-
-def _machine_folders(root: Path) -> Iterator[_MachineFolder]:
-    """Machine folders at and below `root`; symbolic links are followed, each real folder is visited once."""
-    waiting, seen = [root], set()
-    while waiting:
-        folder = waiting.pop()
-        if (real := os.path.realpath(folder)) in seen:
+def _clips(folder: MachineFolder, year: str, blind: bool) -> tuple[list[Clip], list[Problem]]:
+    """The clips of a machine folder; without `blind`, the recordings in test/ give way to those under their true names."""
+    problems: list[Problem] = []
+    if year != OWN and (folder.path / LABELS).exists():
+        problems.append(Problem("warning", folder.path / LABELS, f"is not read: names tell the labels of {year}"))
+    table: dict[str, str] = {}
+    known = {bare_name(found.path.name) for found in folder.recordings}
+    for path in attribute_tables(folder.path):
+        try:
+            rows = read_attribute_table(path)
+        except AsdzooError as problem:
+            problems.append(Problem("warning", path, problem.message))
             continue
-        seen.add(real)
-        below = sorted(name for name, is_folder in _entries(folder) if is_folder and not name.startswith((".", "__MACOSX")))
-        wavs = {name: wavs_in(folder / name) for name in below if name in SPLIT_FOLDERS}
-        wavs = {name: found for name, found in wavs.items() if found}
-        if wavs:
-            if "test_rename" in wavs:
-                wavs.pop("test", None)
-            yield _MachineFolder(folder, wavs)
-        waiting.extend(folder / name for name in reversed(below) if name not in wavs)
+        table |= {name: "_".join(map("_".join, row.items())) for name, row in rows.items()}
+        if absent := [name for name in rows if name not in known]:
+            sentence = f"names {len(absent)} file(s) that are not there, first {shown(Path(absent[0]))}"
+            problems.append(Problem("warning", path, sentence))
+    clips: list[tuple[str, Clip]] = []
+    foreign, replaced, unprintable = [], [], []
+    for found in folder.recordings:
+        if not blind and found.folder == "test" and not (found.says and found.says.label):
+            replaced.append(found)
+            continue
+        clip = _clip(folder, found, year)
+        if clip is None:
+            foreign.append(found)
+            continue
+        if not _encodable(clip.name):
+            unprintable.append(found)
+            continue
+        if clip.attributes is None and clip.split != "supplemental" and not (found.says and found.says.hidden):
+            clip = replace(clip, attributes=table.get(bare_name(found.path.name)) or None)
+        clips.append((found.folder, clip))
+    if foreign:
+        sentence = f"{len(foreign)} file(s) without a challenge name are left out, first {shown(Path(foreign[0].path.name))}"
+        problems.append(Problem("warning", foreign[0].path.parent, sentence))
+    if replaced:
+        sentence = f"its {len(replaced)} blind recordings are left out, because there are some under true names, in test_rename"
+        problems.append(Problem("warning", replaced[0].path.parent, sentence))
+    if unprintable:
+        sentence = f"{len(unprintable)} file(s) have a name that is no UTF-8 and are left out: rename them"
+        problems.append(Problem("error", unprintable[0].path, sentence))
+    if year != OWN:
+        return [clip for _, clip in clips], problems
+    own, said = labelled(clips, read_labels(folder.path), folder.path)
+    return own, problems + said
 
 
-def wavs_in(folder: Path) -> list[str]:
-    """Names of the wav files that lie directly in a folder, sorted; hidden ones do not count (macOS leaves `._x.wav`)."""
-    return sorted(
-        name
-        for name, is_folder in _entries(folder)
-        if not is_folder and name.lower().endswith(".wav") and not name.startswith(".")
+def _clip(folder: MachineFolder, found: Found, year: str) -> Clip | None:
+    """A recording as its name and, for one's own, its folders tell; `None` for a name that the challenge does not have."""
+    name = found.says
+    if year != OWN:
+        if name is None:
+            return None
+        return Clip(found.path, year, folder.machine, name.section, name.split, name.domain, name.label, name.attributes)
+    inner = found.below[::-1]  # the innermost folder says it first
+    return Clip(
+        found.path,
+        year,
+        folder.machine,
+        (name.section if name else None) or _first(map(section_of_folder, inner)) or "00",
+        name.split if name else SPLIT_FOLDERS[found.folder],
+        (name.domain if name else None) or _first(map(domain_of_folder, (*inner, found.folder))),
+        (name.label if name else None) or _first(map(label_of_folder, inner)),
+        name.attributes if name else None,
+        "/".join(found.below),
     )
 
 
-def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
+_T = TypeVar("_T")
+
+
+def _first(values: Iterable[_T | None]) -> _T | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _encodable(name: str) -> bool:
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                yield entry.name, entry.is_dir()
-    except PermissionError as problem:
-        raise AsdzooError(
-            f"may not read the folder {folder}", "give yourself the right to read it, or name another"
-        ) from problem
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
-def _what_else(root: Path) -> str:
-    zips = sorted(path.name for path in root.glob("*.zip"))
-    if zips:
-        return f"it holds {len(zips)} zip file(s): unzip them first, for example `unzip {root / zips[0]} -d {root}`"
-    return _LAYOUT_HINT
-
-
-def _one_year(root: Path, folders: list[_MachineFolder], year: str | None) -> tuple[str, list[_MachineFolder]]:
-    """The year of the clips and the folders that are of it."""
-    likely = [folder.likely_years for folder in folders]
-    # Folders without a token are taken to come from one year: bandsaw, which is of 2023 alone, decides for the fan beside it.
-    known = [years for years in likely if OWN not in years]
-    common = frozenset.intersection(*known) if known else frozenset()
-    if len(common) == 1:
-        likely = [years if OWN in years else common for years in likely]
-    if year is not None:
-        chosen = [folder for folder, years in zip(folders, likely, strict=True) if year in years]
-        # What is asked for wins over a token in the path, and files machines that no year knows under that year.
-        chosen = chosen or [folder for folder in folders if year == OWN or year in folder.possible_years]
-        if not chosen and all(OWN in years for years in likely):
-            chosen = [folder for folder in folders if folder.names]
-        if not chosen:
-            raise AsdzooError(f"{root} holds no recordings of {year}", f"it holds {_listing(folders, likely)}")
-        return year, chosen
-    unclear = [(folder, years) for folder, years in zip(folders, likely, strict=True) if len(years) > 1]
-    if unclear:
-        candidates = sorted(frozenset.union(*(years for _, years in unclear)))
-        machines = ", ".join(dict.fromkeys(folder.machine for folder, _ in unclear))
-        raise AsdzooError(
-            f"{root} does not say its year: {machines} may be of {', '.join(candidates)}",
-            f"say which, for example --year {candidates[0]}",
-        )
-    found = sorted(frozenset.union(*likely))
-    if len(found) > 1:
-        raise AsdzooError(
-            f"{root} holds several years: {_listing(folders, likely)}", f"pick one, for example --year {found[0]}"
-        )
-    return found[0], folders
-
-
-def _listing(folders: Iterable[_MachineFolder], likely: Iterable[frozenset[str]]) -> str:
-    """For example `2023 (bandsaw, fan), own (MyPump)`."""
-    machines: dict[str, list[str]] = {}
-    for folder, years in zip(folders, likely, strict=True):
-        machines.setdefault(" or ".join(sorted(years)), []).append(folder.machine)
-    return ", ".join(f"{years} ({', '.join(dict.fromkeys(names))})" for years, names in sorted(machines.items()))
+def _odd(clips: Iterable[Clip]) -> Iterator[Problem]:
+    """What is odd about what was found, a line for each machine."""
+    learnt = [clip for clip in clips if clip.split == "train" and clip.label == "anomaly"]
+    for machine in dict.fromkeys(clip.machine for clip in learnt):
+        of_it = [clip for clip in learnt if clip.machine == machine]
+        what = "is an anomaly" if len(of_it) == 1 else f"and {len(of_it) - 1} more are anomalies"
+        yield Problem("warning", of_it[0].path, f"{what} among the training recordings, which are learnt as normal")

@@ -9,6 +9,8 @@
 What follows the index is one opaque attribute string: its keys and values cannot be told apart (`weight15_BckgF`,
 `mic_pos_A`), case matters, and a dangling underscore is part of it. Index ranges, starts and uniqueness across domains and
 labels differ between machines; nothing relies on them.
+
+Folders say what plain names do not: the split (in any case), and below it label, domain and section (`test/anomaly/x.wav`).
 """
 
 import re
@@ -29,6 +31,25 @@ SPLIT_FOLDERS: dict[str, Split] = {
     "test_rename": "test",  # evaluation clips under their true names, written by the organisers' baseline
     "supplemental": "supplemental",  # 2025
 }
+_OTHER_WORDS = {"training": "train", "testing": "test", "supplementary": "supplemental", "supplement": "supplemental"}
+_NORMAL = ("normal", "normals", "ok", "good", "healthy", "intact")
+_ANOMALY = ("anomaly", "anomalies", "anomalous", "abnormal", "ng", "nok", "bad", "broken", "damaged", "defect", "defective")
+_LABEL_FOLDERS: dict[str, Label] = {
+    **dict.fromkeys(_NORMAL, "normal"),
+    **dict.fromkeys((*_ANOMALY, "fault", "faulty"), "anomaly"),
+}
+_DOMAIN_FOLDERS: dict[str, Domain] = {"source": "source", "source_test": "source", "target": "target", "target_test": "target"}
+_SECTION_FOLDER = re.compile(r"(?:section|id)_(\d{2})", re.ASCII)
+
+# What libsndfile opens, and what people have that it does not.
+AUDIO = (
+    *(".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".caf"),
+    *(".au", ".snd", ".sph", ".nist", ".voc"),
+)
+UNDECODABLE = (
+    *(".m4a", ".m4b", ".aac", ".wma", ".amr", ".ape", ".wv", ".dsf", ".dff", ".mp4", ".mov", ".avi", ".mkv", ".mka", ".webm"),
+    *(".3gp", ".ac3", ".dts", ".mp2", ".tta", ".tak", ".shn", ".spx", ".pcm"),
+)
 
 
 @dataclass(frozen=True)
@@ -97,13 +118,65 @@ def parse_name(name: str, folder: str = "") -> ClipName | None:
 
 
 def bare_name(name: str) -> str:
-    """File name without folders and without `.wav`. A stem in pathlib's sense would cut `volt_1.5_wt_50` at the dot.
+    """File name without folders and without `.wav` or another ending of a recording.
+
+    A stem in pathlib's sense would cut `volt_1.5_wt_50` at the dot.
 
     >>> bare_name("gearbox/train/section_00_source_train_normal_0000_volt_1.5_wt_50")
     'section_00_source_train_normal_0000_volt_1.5_wt_50'
     """
     last = PurePosixPath(name.replace("\\", "/")).name
-    return last[:-4] if last.lower().endswith(".wav") else last
+    stem, dot, ending = last.rpartition(".")
+    return stem if stem and (dot + ending).lower() in AUDIO else last
+
+
+def split_folder(name: str) -> str | None:
+    """The folder of `SPLIT_FOLDERS` that a folder's name means, in any case, or `None`.
+
+    >>> split_folder("Train"), split_folder("supplementary"), split_folder("2024-01-02")
+    ('train', 'supplemental', None)
+    """
+    word = name.casefold()
+    word = _OTHER_WORDS.get(word, word)
+    return word if word in SPLIT_FOLDERS else None
+
+
+def label_of_folder(name: str) -> Label | None:
+    """The label that a folder's name means, or `None`.
+
+    >>> label_of_folder("NG"), label_of_folder("good"), label_of_folder("2024-01-02")
+    ('anomaly', 'normal', None)
+    """
+    return _LABEL_FOLDERS.get(name.casefold())
+
+
+def domain_of_folder(name: str) -> Domain | None:
+    """The domain that a folder's name means, or `None`."""
+    return _DOMAIN_FOLDERS.get(name.casefold())
+
+
+def section_of_folder(name: str) -> str | None:
+    """The section that a folder's name means (`section_01`, `id_02`), or `None`."""
+    match = _SECTION_FOLDER.fullmatch(name.casefold())
+    return match[1] if match else None
+
+
+_COPY = re.compile(
+    r"(?:(?:Copy|Kopie|Copie|Copia) (?:of|von|de|di) (?P<after>.+))"
+    r"|(?P<before>.+?)(?: \(\d{1,3}\)|(?: -|_|-)? ?(?:copy|kopie|copie|copia|kopia|kopi)(?: ?\(\d{1,3}\)| \d{1,3})?"
+    r"| \((?:another |\d+(?:st|nd|rd|th) )?copy\))",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def copied_name(stem: str) -> str | None:
+    """The stem of which a file manager's name says that it is a copy, or `None`.
+
+    >>> copied_name("0001 (1)"), copied_name("0001 - Copy (2)"), copied_name("Copy of 0001"), copied_name("0001")
+    ('0001', '0001', '0001', None)
+    """
+    match = _COPY.fullmatch(stem)
+    return (match["after"] or match["before"]) if match else None
 
 
 _Word = TypeVar("_Word", bound=str)

@@ -6,15 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from zoo.data.annotations import LABELS, attribute_tables, read_attribute_table, read_labels
-from zoo.data.clips import Clip, wavs_in
-from zoo.data.names import SPLIT_FOLDERS, bare_name, parse_name
-from zoo.data.wavs import SAMPLE_RATE, Problem, read_wav, without_duplicates
+from zoo.data.clips import Clip, Recordings
+from zoo.data.problems import Problem
+from zoo.data.wavs import SAMPLE_RATE, read_wav, without_duplicates
 from zoo.data.years import OWN, YEARS
-from zoo.errors import AsdzooError
 from zoo.progress import Progress, unseen
 
 
@@ -63,6 +60,7 @@ def scan(clips: Iterable[Clip], workers: int | None = None, progress: Progress =
     `progress` is called with (clips done, clips to do). What is wrong with the data is never raised: it is in `problems`.
     """
     unique, problems = without_duplicates(clips)
+    problems = [*(clips.problems if isinstance(clips, Recordings) else ()), *problems]
     facts: dict[Clip, _Facts] = {}
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         for done, (clip, found) in enumerate(zip(unique, pool.map(_facts, unique), strict=True), start=1):
@@ -73,8 +71,6 @@ def scan(clips: Iterable[Clip], workers: int | None = None, progress: Progress =
     for machine in _grouped(unique, lambda clip: (clip.year, clip.machine)):
         problems += _recording_problems({clip: facts[clip] for clip in machine if clip in facts})
         problems += _split_problems(machine)
-        for folder in _grouped(machine, lambda clip: clip.path.parent.parent):
-            problems += _folder_problems(folder[0].path.parent.parent, folder)
     rows = [_row(section, facts) for section in _grouped(unique, lambda clip: (clip.year, clip.machine, clip.section))]
     return Scan(rows, problems)
 
@@ -113,7 +109,7 @@ def _recording_problems(facts: Mapping[Clip, _Facts]) -> Iterator[Problem]:
     if not facts:
         return
     first = next(iter(facts))
-    folder = first.path.parent.parent
+    folder = first.machine_folder
     for rate, count in sorted(Counter(found.rate for found in facts.values()).items()):
         if rate != SAMPLE_RATE:
             yield Problem("warning", folder, f"{count} recording(s) have {rate} Hz and are resampled to {SAMPLE_RATE} Hz")
@@ -126,43 +122,9 @@ def _recording_problems(facts: Mapping[Clip, _Facts]) -> Iterator[Problem]:
 
 
 def _split_problems(machine: Sequence[Clip]) -> Iterator[Problem]:
-    """Sections that are tested but not trained, and anomalies that would be learnt as normal."""
+    """Sections that are tested but not trained."""
     for section in _grouped(machine, lambda clip: clip.section):
         tested = [clip for clip in section if clip.split == "test"]
         if tested and not any(clip.split == "train" for clip in section):
             sentence = f"section {tested[0].section} of {tested[0].machine} has test recordings but none to train on"
             yield Problem("warning", tested[0].path.parent, sentence)
-    for clip in machine:
-        if clip.split == "train" and clip.label == "anomaly":
-            yield Problem("warning", clip.path, "is an anomaly among the training recordings, which are learnt as normal")
-
-
-def _folder_problems(folder: Path, clips: Sequence[Clip]) -> Iterator[Problem]:
-    """What is odd about a machine folder: files that are left out, tables that name files that are not there."""
-    present = {name: wavs_in(folder / name) for name in SPLIT_FOLDERS if (folder / name).is_dir()}
-    taken = {(clip.path.parent.name, clip.name) for clip in clips}
-    if "test" in present and any(split == "test_rename" for split, _ in taken):
-        blind, true = len(present.pop("test")), len(present["test_rename"])
-        sentence = f"its {true} recordings under true names are taken, not the {blind} blind ones beside them"
-        yield Problem("warning", folder / "test_rename", sentence)
-    for split, names in present.items():
-        left = [name for name in names if parse_name(name, split) is None and (split, name) not in taken]
-        if left:
-            yield Problem(
-                "warning", folder / split, f"{len(left)} file(s) without a challenge name are left out, first {left[0]}"
-            )
-    known = {bare_name(name) for split in SPLIT_FOLDERS if (folder / split).is_dir() for name in wavs_in(folder / split)}
-    for table in attribute_tables(folder):
-        try:
-            named = read_attribute_table(table)
-        except AsdzooError as problem:
-            yield Problem("warning", table, problem.message)
-            continue
-        yield from _absent(table, [name for name in named if name not in known])
-    if clips[0].year == OWN:
-        yield from _absent(folder / LABELS, [name for name in read_labels(folder) if name.rpartition("/")[2] not in known])
-
-
-def _absent(table: Path, names: Sequence[str]) -> Iterator[Problem]:
-    if names:
-        yield Problem("warning", table, f"names {len(names)} file(s) that are not there, first {names[0]}")

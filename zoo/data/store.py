@@ -28,8 +28,9 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from zoo.data.clips import Clip
-from zoo.data.wavs import FULL_SCALE, SAMPLE_RATE, Problem, Samples, read_wav, resample, without_duplicates
+from zoo.data.clips import Clip, Recordings
+from zoo.data.problems import Problem
+from zoo.data.wavs import FULL_SCALE, SAMPLE_RATE, Samples, read_wav, resample, without_duplicates
 from zoo.errors import AsdzooError
 from zoo.files import whole_folder, write_json
 from zoo.progress import Progress, unseen
@@ -66,7 +67,9 @@ class WaveformStore:
 
         Raises: AsdzooError when no clip can be read, or the store cannot be written.
         """
+        passed_over = clips.problems if isinstance(clips, Recordings) else []
         unique, problems = without_duplicates(clips)
+        problems = [*passed_over, *problems]
         machines: dict[str, list[Clip]] = {}
         for clip in unique:
             machines.setdefault(f"{clip.year}-{clip.machine}", []).append(clip)
@@ -267,5 +270,5 @@ def _open_machine(folder: Path, clips: Sequence[Clip], index: dict[str, _Entry],
     for other in others:
         count = sum(entry.rate == other for entry in entries.values())
         sentence = f"{count} recordings of {clips[0].machine} have {other} Hz and are resampled to {rate} Hz"
-        problems.append(Problem("warning", clips[0].path.parent.parent, sentence))
+        problems.append(Problem("warning", clips[0].machine_folder, sentence))
     return _Machine(entries, maps, problems)

@@ -5,34 +5,23 @@ An *error* is a file that cannot be used and is left out; a *warning* is one tha
 
 import os
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 import soxr
 
-from zoo.data.clips import Clip
+from zoo.data.clip import Clip
+from zoo.data.problems import Problem
 
 Samples = npt.NDArray[np.int16]
 SAMPLE_RATE = 16_000  # Hz, of every year of the challenge
 FULL_SCALE = 32768  # int16 value of amplitude 1.0
 _UNKNOWN_SIZE = 0x7FFFF000  # programs that write into a pipe put a size at or above this into the header
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something about a file or folder that its owner should know, in one sentence."""
-
-    severity: Literal["error", "warning"]
-    path: Path
-    sentence: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.sentence}"
 
 
 @dataclass(frozen=True)
@@ -113,12 +102,6 @@ def without_duplicates(clips: Iterable[Clip]) -> tuple[list[Clip], list[Problem]
         else:
             first[key] = clip
     return list(first.values()), problems
-
-
-def shortened(problems: Sequence[Problem], most: int = 5) -> list[str]:
-    """The first problems as sentences, and how many more there are."""
-    said = [str(problem) for problem in problems[:most]]
-    return said + ([f"and {len(problems) - most} more; `asdzoo scan DATA` lists them all"] if len(problems) > most else [])
 
 
 def _broken(path: Path, sentence: str) -> Recording:

@@ -49,6 +49,7 @@ class Embeddings:
                 "domain": clip.domain,
                 "label": clip.label,
                 "attributes": clip.attributes,
+                "below": clip.below,
                 "stamp": stamp,
             }
             for clip, stamp in zip(self.clips, self.stamps, strict=True)

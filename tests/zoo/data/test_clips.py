@@ -82,11 +82,13 @@ def test_order_and_fields_of_one_clip(tmp_path: Path) -> None:
 def test_root_may_be_one_machine_or_any_folder_above(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_tree(tmp_path, "2024", machines=["fan"])
     machine = data / "dev_data" / "raw" / "fan"
-    assert find_clips(machine) == find_clips(data) == find_clips(tmp_path)
+    assert find_clips(machine, "2024") == find_clips(data) == find_clips(tmp_path)
+    assert find_clips(machine / "test", "2024") == [clip for clip in find_clips(data) if clip.split == "test"]
     monkeypatch.chdir(machine)
-    assert {clip.machine for clip in find_clips(Path())} == {"fan"}
+    assert {clip.machine for clip in find_clips(Path(), "2024")} == {"fan"}
     monkeypatch.chdir(machine / "train")
-    assert {clip.machine for clip in find_clips(Path(".."))} == {"fan"}
+    for root in (Path(".."), Path()):
+        assert {clip.machine for clip in find_clips(root, "2024")} == {"fan"}
 
 
 def test_development_and_evaluation_trees_are_one_machine(tmp_path: Path) -> None:
@@ -136,8 +138,12 @@ def test_links_are_followed_once_and_keep_their_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["dcase2024t2/raw", "DCASE2024", "data_2024_dev", "2023/then/2024", "2024/dcase20240101"])
 def test_the_path_tells_the_year(tmp_path: Path, path: str) -> None:
-    clips = find_clips(_write(tmp_path / path / "fan", "train/" + clip_name("00", 0, "source", "train", "normal", "n_A")))
-    assert {clip.year for clip in clips} == {"2024"}
+    folder = _write(tmp_path / path / "fan", "train/" + clip_name("00", 0, "source", "train", "normal", "n_A"))
+    assert {clip.year for clip in find_clips(tmp_path)} == {"2024"}
+    if path.endswith("raw"):
+        assert {clip.year for clip in find_clips(folder.parent.parent)} == {"2024"}  # the root's own name
+    assert "may be of" in _problem(folder).message  # what lies above says nothing, and is proposed all the same
+    assert _problem(folder).hint.endswith("--year 2024")
 
 
 def test_a_token_of_a_year_without_the_machine_is_no_token(tmp_path: Path) -> None:
@@ -196,14 +202,18 @@ def test_several_years_are_listed_and_one_is_picked(tmp_path: Path) -> None:
     problem = _problem(tmp_path)
     assert "2023 (fan, bandsaw), 2024 (fan), own (MyPump)" in problem.message
     assert "--year" in problem.hint
-    assert {clip.machine for clip in find_clips(tmp_path, "2023")} == {"fan", "bandsaw"}
-    assert {clip.machine for clip in find_clips(tmp_path, "2024")} == {"fan"}
-    assert {clip.machine for clip in find_clips(tmp_path, "own")} == {"MyPump"}
-    assert "2024 (fan)" in _problem(tmp_path, "2020").hint
+    of_2023 = find_clips(tmp_path, "2023")
+    assert {clip.machine for clip in of_2023} == {"fan", "bandsaw", "MyPump"}  # what no year knows is of the one asked for
+    assert not any("dcase2024t2" in str(clip.path) for clip in of_2023)
+    assert "left out, because 2023 was asked for: 2024 (fan)" in str(of_2023.problems[0])
+    assert {clip.machine for clip in find_clips(tmp_path, "2024")} == {"fan", "MyPump"}
+    assert {clip.machine for clip in find_clips(tmp_path, "2020")} == {"MyPump"}
+    assert "2024 (fan)" in str(find_clips(tmp_path, "2020").problems[0])
 
 
 def test_an_explicit_year_wins_over_a_misleading_path(tmp_path: Path) -> None:
-    data = write_tree(tmp_path / "2025", "own", machines=["fan"])
+    write_tree(tmp_path / "2025", "own", machines=["fan"])
+    data = tmp_path / "2025"
     assert {clip.year for clip in find_clips(data)} == {"2025"}
     assert {clip.year for clip in find_clips(data, "2023")} == {"2023"}
     assert {clip.year for clip in find_clips(data, "own")} == {"own"}
@@ -220,7 +230,7 @@ def test_own_recordings_without_challenge_names(tmp_path: Path) -> None:
     clips = find_clips(data)
     assert len(clips) == 12
     assert {(clip.machine, clip.section, clip.domain, clip.label, clip.attributes) for clip in clips} == {
-        ("MyPump", "00", None, None, None)
+        ("MyPump", "00", None, None, "spd__mic_1")  # of attributes_00.csv
     }
     assert "holds no recordings of 2024" in _problem(data, "2024").message
 
@@ -250,6 +260,7 @@ def test_roots_that_hold_nothing(tmp_path: Path) -> None:
     file = tmp_path / "file.wav"
     file.write_bytes(b"")
     assert "is a file" in _problem(file).message
+    file.unlink()
     assert "holds no recordings" in _problem(tmp_path).message
     assert "MACHINE/train" in _problem(tmp_path).hint
     (tmp_path / "dev_fan.zip").write_bytes(b"")

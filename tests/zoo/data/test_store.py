@@ -183,7 +183,7 @@ def test_a_damaged_store_is_written_anew(tmp_path: Path, decoded: list[Path], da
 def test_other_rates_are_resampled_and_said_once(tmp_path: Path) -> None:
     time = np.arange(44100) / 44100
     for index in range(3):
-        write_wav(tmp_path / "MyPump" / "train" / f"{index}.wav", rate=44100, samples=0.5 * np.sin(2 * np.pi * 440 * time))
+        write_wav(tmp_path / "MyPump" / "train" / f"{index}.wav", rate=44100, samples=0.5 * np.sin(880 * np.pi * time + index))
     for _ in range(2):
         store = WaveformStore.open(find_clips(tmp_path / "MyPump"), tmp_path / "store")
         (problem,) = store.problems
