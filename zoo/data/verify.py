@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zoo.data.annotations import attribute_tables, read_attribute_table
-from zoo.data.clips import Clip, find_clips, wavs_in
+from zoo.data.clips import Clip, find_clips
 from zoo.data.datasets import PARTS, SUBSETS, DataSet, load_datasets
 from zoo.data.manifest import Manifest, md5_of, size_of
 from zoo.data.names import SPLIT_FOLDERS, bare_name, parse_name
@@ -202,10 +202,14 @@ def _sum(total: int, parts: Mapping[str, int]) -> str:
     return f"{total} ({inside})" if inside else f"{total}"
 
 
+def _wavs_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.[wW][aA][vV]") if not path.name.startswith("."))
+
+
 def _look_at_names(folder: Path, clips: Sequence[Clip], verdict: Verdict) -> None:
     """Files whose names are not the challenge's, and tables that name others than there are."""
     taken = {(clip.path.parent.name, clip.name) for clip in clips}
-    splits = {name: wavs_in(folder / name) for name in SPLIT_FOLDERS if (folder / name).is_dir()}
+    splits = {name: _wavs_in(folder / name) for name in SPLIT_FOLDERS if (folder / name).is_dir()}
     if "test_rename" in splits and any(split == "test_rename" for split, _ in taken):
         splits.pop("test", None)
     for split, names in splits.items():
