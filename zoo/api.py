@@ -285,8 +285,8 @@ def train(
 def recordings(folder: str | Path, year: str | None = None) -> pd.DataFrame:
     """The recordings in a folder, at any level of the official trees, a row each.
 
-    Columns: path, year, machine, section, split (train, test, supplemental), domain, label, attributes; None where neither the
-    name nor a table beside it says it. `year` picks one where there are several.
+    Columns: path, year, machine, section, split (train, test, supplemental), domain, label, attributes, below (folders under
+    train or test); None where neither the name nor a folder or table says it. `year` picks one where there are several.
 
     Raises: AsdzooError when there are none, or their year is not clear.
     """
