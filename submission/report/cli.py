@@ -25,8 +25,8 @@ def report(
 
     facts = gather(Run(run), system or [])
     with Bars() as bars:
-        counters = {what: bars.counter(what) for what in ("Placing embeddings", "Clips")}
-        written = write_report(facts, out_file or run / "report.html", max_mb, lambda what, *at: counters[what](*at))
+        counters = bars.counter("Placing embeddings"), bars.counter("Clips")
+        written = write_report(facts, out_file or run / "report.html", max_mb, *counters)
     for note in written.notes:
         warn(note)
     out.print(f"written: {written.path} ({written.size / 1e6:.1f} MB, {written.playing} clips to listen to)")

@@ -1,13 +1,14 @@
 """Which clips a report plays, and how many fit into the page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-
-import pandas as pd
+from typing import Any
 
 from submission.report.clips_inline import Inline, inline
-from submission.report.facts import Facts, Place, Scored
+from submission.report.recordings import Key, Recordings
+from submission.report.scored import Place, Scored
 from zoo.data.clips import Clip
+from zoo.progress import Progress
 
 EACH = 3  # clips of each kind
 _MARKUP = 400  # bytes that a picture and a player take beside their data, at most
@@ -44,12 +45,12 @@ class Shelf:
 Shelves = dict[Place, list[Shelf]]
 
 
-def choose(facts: Facts, one: Scored) -> Shelves:
+def choose(one: Scored, places: Iterable[Place], recordings: Recordings) -> Shelves:
     """For each place the clips with the highest scores and, where labels are known, the worst decisions of `one`."""
-    return {place: _of_place(facts, one, place) for place in facts.places if not one.rows(place).empty}
+    return {place: _of_place(one, place, recordings) for place in places if not one.rows(place).empty}
 
 
-def _of_place(facts: Facts, one: Scored, place: Place) -> list[Shelf]:
+def _of_place(one: Scored, place: Place, recordings: Recordings) -> list[Shelf]:
     rows = one.rows(place)
     test = rows[rows["split"] == "test"].sort_values(["calibrated", "clip"], ascending=[False, True], kind="stable")
     test = test.assign(rank=range(1, len(test) + 1))
@@ -66,27 +67,28 @@ def _of_place(facts: Facts, one: Scored, place: Place) -> list[Shelf]:
     for heading, said, chosen in shelves:
         cards = []
         for row in chosen.head(EACH).to_dict("records"):
-            cards.append(replace(_card(facts, place, row, len(test)), shown_under=taken.get(str(row["clip"]), "")))
+            clip = recordings.get(Key(place.machine, place.section, "test", str(row["clip"])))
+            cards.append(_card(clip, row, len(test), taken.get(str(row["clip"]), "")))
             taken.setdefault(str(row["clip"]), heading)
         result.append(Shelf(heading, said, tuple(cards)))
     return result
 
 
-def _card(facts: Facts, place: Place, row: dict[object, object] | dict[str, object] | pd.Series, count: int) -> Card:
-    clip = facts.recordings.get((place.machine, place.section, "test", str(row["clip"])))
+def _card(clip: Clip | None, row: dict[Hashable, Any], count: int, shown_under: str) -> Card:
     return Card(
         name=str(row["clip"]),
         domain=str(row["domain"]),
         label=str(row["label"]),
         attributes=(clip.attributes or "") if clip else "",
-        calibrated=float(str(row["calibrated"])),
-        rank=int(str(row["rank"])),
+        calibrated=float(row["calibrated"]),
+        rank=int(row["rank"]),
         of=count,
         clip=clip,
+        shown_under=shown_under,
     )
 
 
-def fill(shelves: Shelves, room: int, progress: Callable[[int, int], None]) -> Shelves:
+def fill(shelves: Shelves, room: int, progress: Progress) -> Shelves:
     """Put pictures and players in, the first of every heading of every machine first, as long as `room` bytes last.
 
     A clip whose player does not fit keeps its picture, if that fits.

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_curve
 
 from fusion.metrics import MAX_FPR, Bools, Floats
 from fusion.official import Section
-from submission.report.facts import Place, Scored
+from submission.report.scored import Place, Scored
 from submission.report.svg import Plot, Scale, linear, z_scale
 
 SERIES = 10  # colours of the style sheet
@@ -20,6 +20,11 @@ _SHARE = Scale(0, 1, (0, 0.25, 0.5, 0.75, 1))
 def series(number: int) -> str:
     """The class that colours system `number`; beyond the tenth lines are dashed."""
     return f"s{number % SERIES}" + (" dashed" if number >= SERIES else "")
+
+
+def shortened(name: str, most: int) -> str:
+    """A name of at most `most` characters."""
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def roc(scored: Sequence[Scored], place: Place) -> list[tuple[str, Markup]]:

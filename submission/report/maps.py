@@ -1,7 +1,7 @@
 """Where t-SNE puts the embeddings of a machine's clips."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -11,10 +11,13 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from fusion.metrics import Floats
-from submission.report.facts import Facts, Place
 from submission.report.figures import SERIES, Cloud, embedding_map
+from submission.report.recordings import embeddings_of
+from submission.report.scored import Place, Scored
 from zoo.data.clips import Clip
+from zoo.progress import Progress
 from zoo.running.embeddings import Embeddings
+from zoo.running.folder import Run
 
 MOST = 400  # points of a map: t-SNE takes a second for these
 _FEWEST = 5
@@ -23,7 +26,7 @@ _FEWEST = 5
 class Map(NamedTuple):
     """The embedding map of one system at one place."""
 
-    system: str
+    one: Scored
     svg: Markup
 
 
@@ -46,21 +49,28 @@ def colours_of(clips: Sequence[Clip]) -> Colours:
     return Colours({one: min(number, SERIES - 1) for number, one in enumerate(ordered)})
 
 
-def maps(facts: Facts, progress: Callable[[int, int], None]) -> dict[Place, tuple[Colours, list[Map]]]:
+class Maps(NamedTuple):
+    """The embedding maps of one place."""
+
+    colours: Colours  # of attributes, the same in all
+    drawn: list[Map]
+
+
+def maps(run: Run, scored: Sequence[Scored], places: Iterable[Place], progress: Progress) -> dict[Place, Maps]:
     """The maps of every place, for each system that has embeddings of it."""
-    wanted: list[tuple[Place, str, Embeddings]] = []
-    for place in facts.places:
-        for scored in facts.scored:
-            if scored.ensemble is None and (found := facts.embeddings(scored.name, place.machine)) is not None:
+    wanted: list[tuple[Place, Scored, Embeddings]] = []
+    for place in places:
+        for one in scored:
+            if one.ensemble is None and (found := embeddings_of(run, one.name, place.machine)) is not None:
                 rows = _some([index for index, clip in enumerate(found.clips) if clip.section == place.section], found.clips)
                 if len(rows) >= _FEWEST and np.isfinite(found.values[rows]).all():
-                    wanted.append((place, scored.name, found.take(rows)))
-    result: dict[Place, tuple[Colours, list[Map]]] = {}
+                    wanted.append((place, one, found.take(rows)))
+    result: dict[Place, Maps] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         placed = pool.map(lambda one: tsne(one[2].values), wanted)
-        for done, ((place, system, embedded), points) in enumerate(zip(wanted, placed, strict=True), 1):
-            colours, drawn = result.setdefault(place, (colours_of(embedded.clips), []))
-            drawn.append(Map(system, _draw(system, place, embedded, points, colours)))
+        for done, ((place, one, embedded), points) in enumerate(zip(wanted, placed, strict=True), 1):
+            colours, drawn = result.setdefault(place, Maps(colours_of(embedded.clips), []))
+            drawn.append(Map(one, _draw(one.name, place, embedded, points, colours)))
             progress(done, len(wanted))
     return result
 

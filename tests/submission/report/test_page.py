@@ -20,16 +20,19 @@ from fusion.evaluation import evaluate
 from submission.report import cli as cli_report
 from submission.report import clips as report_clips
 from submission.report import figures as report_figures
-from submission.report import systems as report_systems
 from submission.report.clips_inline import inline, log_mel
-from submission.report.facts import Facts, Place, gather
+from submission.report.facts import Facts, gather
 from submission.report.maps import tsne
 from submission.report.page import Written, write_report
+from submission.report.scored import Place, Scored, best_of
+from submission.report.sections import agreement, ensembles, score, training
+from submission.report.sections import run as run_section
 from tests.fusion.runs import make_run, make_table
 from tests.submission.report_runs import ATTACK, RATE, full_run
 from zoo.data.clips import Clip
 from zoo.errors import AsdzooError
 from zoo.running.folder import Run
+from zoo.running.records import RunInfo, SystemInfo
 from zoo.scores import ScoreTable
 from zoo.threshold import fit_threshold
 
@@ -125,8 +128,7 @@ def test_the_area_under_a_drawn_curve_is_the_metric(tmp_path: Path, year: str) -
     table = make_table("alpha", ["fan"], year=year, domains=year != "2020", clips=7)
     facts = gather(make_run(tmp_path, {"alpha": table}))
     place = facts.places[0]
-    judged = facts.scored[0].judged(place)
-    assert judged is not None
+    judged = facts.scored[0].judged[place]
     plots = report_figures.roc(facts.scored, place)
     drawn = [float(area) for _, plot in plots[:-1] for area in re.findall(r"alpha: AUC ?\w* (\d\.\d{4})", plot)]
     assert drawn == [pytest.approx(value, abs=6e-5) for value in judged.values[: len(drawn)]]
@@ -135,9 +137,9 @@ def test_the_area_under_a_drawn_curve_is_the_metric(tmp_path: Path, year: str) -
 
 
 def test_misses_and_false_alarms_are_the_worst_ones(facts: Facts) -> None:
-    one = facts.listened
+    one = best_of(facts.scored)
     assert one.name == "fused"
-    shelves = {shelf.heading: shelf.cards for shelf in report_clips.choose(facts, one)[GEARBOX]}
+    shelves = {shelf.heading: shelf.cards for shelf in report_clips.choose(one, facts.places, facts.recordings)[GEARBOX]}
     rows = one.rows(GEARBOX)
     test = rows[rows["split"] == "test"].sort_values("score", ascending=False)
     limit = fit_threshold(rows.loc[rows["split"] == "train", "score"].to_numpy()).value  # on raw scores, as submit takes it
@@ -150,15 +152,16 @@ def test_misses_and_false_alarms_are_the_worst_ones(facts: Facts) -> None:
 
 
 def test_a_clip_stands_on_the_page_once(facts: Facts) -> None:
-    for own in report_clips.choose(facts, facts.listened).values():
+    for own in report_clips.choose(best_of(facts.scored), facts.places, facts.recordings).values():
         names = [card.name for shelf in own for card in shelf.cards if not card.shown_under]
         assert len(names) == len(set(names))
 
 
 def test_a_blind_machine_has_scores_but_no_mistakes(facts: Facts) -> None:
-    assert [shelf.heading for shelf in report_clips.choose(facts, facts.listened)[VALVE]] == ["Most anomalous"]
+    shelves = report_clips.choose(best_of(facts.scored), facts.places, facts.recordings)
+    assert [shelf.heading for shelf in shelves[VALVE]] == ["Most anomalous"]
     assert report_figures.roc(facts.scored, VALVE) == []
-    assert "test, unlabelled (16)" in report_figures.distribution(facts.listened, VALVE)
+    assert "test, unlabelled (16)" in report_figures.distribution(best_of(facts.scored), VALVE)
 
 
 def test_a_run_without_labels_has_a_page(tmp_path: Path) -> None:
@@ -219,17 +222,17 @@ def test_a_data_folder_serves_where_there_are_no_embeddings(tmp_path: Path) -> N
 
 def test_systems_on_different_clips_have_no_agreement(tmp_path: Path) -> None:
     tables = {"alpha": make_table("alpha", clips=10), "beta": make_table("beta", clips=9)}
-    found = report_systems.agreement(gather(make_run(tmp_path, tables)))
+    found = agreement.agreement(gather(make_run(tmp_path, tables)).scored)
     assert "lacks scores" in found.why
 
 
 def test_agreement_is_rank_correlation(facts: Facts) -> None:
     from scipy.stats import spearmanr
 
-    found = report_systems.agreement(facts)
+    found = agreement.agreement(facts.scored)
     frames = {one.name: one.table.frame.query("split == 'test'") for one in facts.scored}
-    for row, first in enumerate(found.names):
-        for column, second in enumerate(found.names):
+    for row, first in enumerate(frames):
+        for column, second in enumerate(frames):
             a, b = frames[first].groupby("machine")["score"], frames[second].groupby("machine")["score"]
             expected = np.mean([spearmanr(a.get_group(name), b.get_group(name)).statistic for name in ("gearbox", "valve")])
             assert found.rows[row][column] == pytest.approx(expected)
@@ -374,3 +377,40 @@ def test_marks_of_the_run_are_explained(tmp_path: Path) -> None:
     assert page.count("forbid") == 2
     assert "ranks among test clips" in page
     assert json.loads((tmp_path / "run.json").read_text())["marks"] == ["resubstitution", "test-calibrated", "test-ranked"]
+
+
+def test_a_section_without_content_is_left_out(tmp_path: Path) -> None:
+    run = make_run(tmp_path, {"alpha": make_table("alpha")})
+    facts = gather(run)
+    assert agreement.section(facts.scored) is None
+    assert ensembles.section(run, facts.scored) is None
+    assert training.section(facts.trainings) is None
+    page = write_report(facts, tmp_path / "report.html").path.read_text()
+    ids = [tag["id"] for tag in Tags(page).of("section")]
+    assert ids == ["score", "machines", "calibration", "run"]
+    assert [tag["href"] for tag in Tags(page).of("a")] == ["#main", *(f"#{id_}" for id_ in ids)]
+
+
+def test_a_section_needs_no_run_but_what_it_takes(facts: Facts) -> None:
+    shown = score.section(facts.scored[:1], {GEARBOX: "the gearbox"})
+    assert (shown.id, shown.title) == ("score", "Official score")
+    assert "the gearbox" in shown.html
+    assert "valve" not in shown.html
+    assert "alpha" not in shown.html  # the first is the ensemble
+
+
+def test_versions_are_those_that_trained_each_system() -> None:
+    old, new = {"asdzoo": "0.1.0"}, {"asdzoo": "0.2.0"}
+    alike = RunInfo(versions=old, systems={"alpha": SystemInfo(), "beta": SystemInfo(versions=old)})
+    mixed = RunInfo(versions=old, systems={"alpha": SystemInfo(), "beta": SystemInfo(versions=new)})
+    scored = [scored_alone(name) for name in ("alpha", "beta")]
+    assert "asdzoo: 0.1.0" in (html := run_section.section(alike, scored).html)
+    assert "alpha:" not in html
+    html = run_section.section(mixed, scored).html
+    assert "alpha:\n  asdzoo: 0.1.0\nbeta:\n  asdzoo: 0.2.0" in html
+    assert "asdzoo: 0.1.0" in run_section.section(mixed, [scored_alone("strange")]).html
+
+
+def scored_alone(name: str) -> Scored:
+    table = make_table(name, ["fan"])
+    return Scored(name, 0, table, evaluate(table, name), {}, {}, {}, {}, None, None)

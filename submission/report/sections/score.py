@@ -1,0 +1,65 @@
+"""The official score of each system, and what it is made of, machine by machine."""
+
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup
+
+from submission.report.figures import series
+from submission.report.rendering import render
+from submission.report.scored import Judged, Place, Scored, by_domain
+from submission.report.sections import Section
+from submission.report.svg import Plot, Scale, linear
+
+RULE = "Harmonic mean of every machine's AUC source, AUC target and pAUC (up to a false positive rate of 0.1)."
+RULES = {
+    "2020": "Arithmetic mean of AUC and pAUC over the machine IDs of each machine, then over machines.",
+    "2021": "Harmonic mean of AUC and pAUC of both domains of every section.",
+    "own": "Harmonic mean of every machine's AUC source, AUC target and pAUC, or of AUC and pAUC where there are no domains.",
+}
+
+
+def section(scored: Sequence[Scored], names: Mapping[Place, str]) -> Section:
+    """`names` are what places are called, in the order of the page."""
+    year = scored[0].table.year
+    ranked = [one for one in scored if one.evaluation.score is not None]
+    html = render(
+        "sections/score",
+        scored=scored,
+        names=names,
+        year=year,
+        rule=RULES.get(year, RULE),
+        labelled=any(one.sections for one in scored),
+        ranked=sorted(ranked, key=lambda one: -(one.evaluation.score or 0)),
+        axis=_axis(scored),
+        bars={one.name: _interval_bar(one, scored) for one in scored},
+        by_machine=_by_machine(scored, names),
+        by_domain=by_domain(scored),
+    )
+    return Section("score", "Official score", html)
+
+
+def _by_machine(scored: Sequence[Scored], names: Mapping[Place, str]) -> list[tuple[str, list[Judged | None]]]:
+    """A row for each place that is labelled, with the metrics of each system there."""
+    rows = [(name, [one.judged.get(place) for one in scored]) for place, name in names.items()]
+    return [(name, row) for name, row in rows if any(row)]
+
+
+def _axis(scored: Sequence[Scored]) -> tuple[float, float]:
+    """Where an axis for all official scores, their intervals and chance begins and ends."""
+    ends = [0.5]
+    for one in scored:
+        ends += [] if one.evaluation.score is None else [one.evaluation.score, *(one.interval or ())]
+    return min(ends) - 0.01, max(ends) + 0.01
+
+
+def _interval_bar(one: Scored, every: Sequence[Scored]) -> Markup:
+    """The official score and its 95 % interval on an axis that all systems share."""
+    score, interval = one.evaluation.score, one.interval
+    if score is None:
+        return Markup("")
+    plot = Plot(f"official score of {one.name}", linear(*_axis(every)), Scale(0, 1, ()), 200, 22, 4, 4, 4, 4)
+    plot.line([0.5, 0.5], [0, 1], "chance", "chance")
+    if interval is not None:
+        plot.line(interval, [0.5, 0.5], f"whisker {series(one.number)}", f"{interval.low:.4f} to {interval.high:.4f}")
+    plot.dot(score, 0.5, series(one.number), 4, f"{score:.4f}")
+    return plot.svg(x_ticks=False, y_ticks=False, class_="inline")
