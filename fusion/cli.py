@@ -74,7 +74,7 @@ def fuse(
     group: Annotated[list[str] | None, typer.Option(help="File a machine in a group: MyPump=periodic.")] = None,
     systems: Annotated[str | None, typer.Option(help="Only these systems: a,b.")] = None,
     method: Annotated[str, typer.Option(help="How weights are found: averaged, grid, greedy, equal.")] = "averaged",
-    combiner: Annotated[str | None, typer.Option(help="weighted (the default), rank, min, max.")] = None,
+    combiner: Annotated[str | None, typer.Option(help="weighted (the default), train-rank, rank, min, max.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the result; the ensemble's, or fused.")] = None,
     resubstitution: Annotated[
         bool,

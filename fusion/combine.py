@@ -3,6 +3,7 @@
 Combiners
 ---------
 weighted    sum of the calibrated scores times their weights (the report's, and the default)
+train-rank  the same over ranks among the machine's training scores, in (0, 1): no outlier counts for more than the last place
 rank        the same over ranks within a machine's clips of one split, scaled to (0, 1). It takes its scale from the test clips
             themselves, which the rules of 2025 forbid: the commands mark a run that uses it
 min, max    smallest or largest calibrated score among the members with a weight
@@ -14,13 +15,14 @@ from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fusion.metrics import Floats
 from zoo.calibration import Calibration
 from zoo.errors import AsdzooError
 from zoo.scores import ScoreTable
 
-Combiner = Literal["weighted", "rank", "min", "max"]
+Combiner = Literal["weighted", "train-rank", "rank", "min", "max"]
 COMBINERS: tuple[Combiner, ...] = get_args(Combiner)
 _CLIP = ["year", "machine", "section", "split", "clip"]
 _SAID = ["domain", "label"]
@@ -41,6 +43,14 @@ class Stack:
     @property
     def machines(self) -> list[str]:
         return sorted(set(self.clips["machine"]))
+
+    @property
+    def sections(self) -> list[tuple[str, str, NDArray[np.intp]]]:
+        """Machine, section, and the positions of its clips."""
+        grouped = self.clips.groupby(["machine", "section"], sort=True)
+        return [
+            (str(key[0]), str(key[1]), rows.index.to_numpy(dtype=np.intp)) for key, rows in grouped if isinstance(key, tuple)
+        ]
 
     def missing(self) -> dict[str, list[str]]:
         """System -> machines that it has no scores for; only the systems that lack some."""
@@ -147,13 +157,48 @@ def combine(stacked: Stack, weights_of: Callable[[str], Mapping[str, float]], co
 
 
 def basis(stacked: Stack, combiner: Combiner) -> Floats:
-    """What a combiner joins, (systems, clips): calibrated scores, or ranks within a machine's clips of one split."""
+    """What a combiner joins, (systems, clips): calibrated scores, or ranks.
+
+    Raises: AsdzooError when a machine has no training scores to rank among.
+    """
+    if combiner == "train-rank":
+        return _training_ranks(stacked)
     if combiner != "rank":
         return stacked.calibrated
     frame = pd.DataFrame(stacked.calibrated.T)
     groups = frame.groupby([stacked.clips[column].to_numpy() for column in ("machine", "section", "split")])
     counts = groups.transform("size").to_numpy()[:, None]
     return np.asarray(((groups.rank(method="average").to_numpy() - 0.5) / counts).T)
+
+
+def _training_ranks(stacked: Stack) -> Floats:
+    ranks = np.full_like(stacked.calibrated, np.nan)
+    training = stacked.clips["split"].eq("train").to_numpy()
+    for machine, section, rows in stacked.sections:
+        own = rows[training[rows]]
+        if not len(own):
+            raise AsdzooError(
+                f"{machine} section {section} has no training scores to rank among", "--combiner weighted, or train-all again"
+            )
+        for position, scores in enumerate(stacked.calibrated):
+            if not np.isnan(scores[rows[0]]):
+                ranks[position, rows] = rank_among(scores[own], scores[rows])
+    return ranks
+
+
+def rank_among(training: Floats, scores: Floats) -> Floats:
+    """Rank of each score among the training scores, in (0, 1): (training clips,), (clips,) -> (clips,).
+
+    The i-th of n training scores has the rank (i - 1/2) / n, what lies between two of them is interpolated. Scores beyond the
+    last one keep their order and come as near to 1 as they lie far out, in units of the training scores' interquartile range.
+    """
+    values, counts = np.unique(training, return_counts=True)
+    places = (np.cumsum(counts) - counts / 2) / len(training)
+    low, high = np.quantile(training, [0.25, 0.75])
+    spread = float(high - low) or float(values[-1] - values[0]) or 1.0
+    ranks = np.interp(scores, values, places)
+    above, below = np.maximum(scores - values[-1], 0) / spread, np.maximum(values[0] - scores, 0) / spread
+    return np.asarray(ranks + (1 - places[-1]) * above / (1 + above) - places[0] * below / (1 + below))
 
 
 def fused_table(stacked: Stack, scores: Floats, name: str) -> ScoreTable:

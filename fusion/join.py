@@ -12,7 +12,7 @@ from fusion.fit import Plan, fit_ensemble
 from fusion.provenance import changed_members, with_members
 from fusion.run_scores import trained_systems
 from fusion.study import Studies
-from fusion.weighable import weighable
+from fusion.weighable import suspicions, weighable, without_untrained
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import require_plain_name
 from zoo.running.folder import Run
@@ -55,6 +55,8 @@ def join(
     if isinstance(way, Plan):
         found, given = "fused", None
         members: Sequence[str] = _chosen(systems, trained)
+        if systems is None:
+            members, notes = without_untrained(run, members)
     else:
         found, given = find_ensemble(way, run.folder / "ensembles")
         given = given.model_copy(update={"groups": {**given.groups, **(filed or {})}})
@@ -64,9 +66,11 @@ def join(
     tables = {member: run.scores(member) for member in members}
     stacked = stack(tables, partial=skip_missing)
     if isinstance(way, Plan):
-        stacked, notes = weighable(stacked)
+        stacked, more = weighable(stacked)
+        notes += more
         ensemble, objective = fit_ensemble(stacked, way, studies)
         notes += [*(objective.notes if objective else ()), *(ensemble.found.notes if ensemble.found else ())]
+        notes += suspicions(stacked, objective, way.combiner)
     else:
         assert given is not None
         given.check_keys(stacked.machines)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fusion.combine import Combiner
 from fusion.ensemble import Ensemble, ensemble_path, read_ensemble
 from submission.checking.metadata import dump
 from submission.checking.rules import MAX_ABBREVIATION, Rules
@@ -144,7 +145,14 @@ def _abbreviation(team: Team, words: SystemWords, number: int | None) -> str:
 def _decision(run: Run, name: str) -> str:
     ensemble = ensemble_of(run, name)
     combiner = ensemble.combiner if ensemble else "weighted"
-    return {"weighted": "weighted average", "rank": "weighted average of ranks", "min": "minimum", "max": "maximum"}[combiner]
+    words: dict[Combiner, str] = {
+        "weighted": "weighted average",
+        "train-rank": "weighted average of ranks among training scores",
+        "rank": "weighted average of ranks",
+        "min": "minimum",
+        "max": "maximum",
+    }
+    return words[combiner]
 
 
 def _name(entry: SystemInfo, block: str) -> str:

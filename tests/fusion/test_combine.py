@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from fusion.combine import combine, fused_table, stack
+from fusion.combine import combine, fused_table, rank_among, stack
 from tests.fusion.runs import make_table
 from zoo.errors import AsdzooError
 from zoo.scores import ScoreTable
@@ -53,6 +56,49 @@ def test_ranks_are_within_machine_and_split_and_ties_share() -> None:
         own = fused[rows.index]
         beta = np.argsort(np.argsort(tables["beta"].frame["calibrated"][rows.index]))
         np.testing.assert_allclose(own, 0.5 * 0.5 + 0.5 * (beta + 0.5) / len(rows))
+
+
+def test_ranks_among_training_scores_take_nothing_from_the_test_clips() -> None:
+    """An independent count: how many training scores lie below, ties half; between two of them a straight line."""
+    tables = both()
+    stacked = stack(tables)
+    fused = combine(stacked, lambda machine: WEIGHTS, "train-rank")
+    frame = stacked.clips.assign(score=fused)
+    training = (frame["split"] == "train").to_numpy()
+    for machine in ("fan", "valve"):
+        rows = np.flatnonzero((frame["machine"] == machine) & training)
+        expected = sum(
+            weight * (np.argsort(np.argsort(tables[system].frame["calibrated"][rows])) + 0.5) / len(rows)
+            for system, weight in WEIGHTS.items()
+        )
+        np.testing.assert_allclose(fused[rows], expected)
+    fewer = stack(
+        {system: ScoreTable(table.frame[training | (table.frame.index % 3 == 0)]) for system, table in tables.items()}
+    )
+    kept = frame[training | (frame.index % 3 == 0)]["score"].to_numpy()
+    np.testing.assert_allclose(combine(fewer, lambda machine: WEIGHTS, "train-rank"), kept)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    hnp.arrays(np.float64, st.integers(1, 30), elements=st.integers(-5, 5).map(float)),
+    hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(-1e6, 1e6)),
+)
+def test_a_rank_among_training_scores_keeps_the_order_and_its_bounds(training: np.ndarray, scores: np.ndarray) -> None:
+    ranks = rank_among(training, scores)
+    assert ((ranks >= 0) & (ranks <= 1)).all()
+    order = np.argsort(scores)
+    assert (np.diff(ranks[order]) >= -1e-12).all()
+    values, counts = np.unique(training, return_counts=True)
+    np.testing.assert_allclose(rank_among(training, values), (np.cumsum(counts) - counts / 2) / len(training))
+    far = training.max() + np.array([1.0, 2.0, 1e3])
+    assert (np.diff(rank_among(training, far)) > 0).all()
+
+
+def test_no_training_scores_no_ranks_among_them() -> None:
+    tests = {system: ScoreTable(table.frame[table.frame["split"] == "test"]) for system, table in both().items()}
+    with pytest.raises(AsdzooError, match="fan section 00 has no training scores to rank among"):
+        combine(stack(tests), lambda machine: WEIGHTS, "train-rank")
 
 
 def test_fused_scores_are_calibrated_on_training_clips() -> None:

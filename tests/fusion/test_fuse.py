@@ -11,6 +11,7 @@ import yaml
 from fusion.ensemble import read_ensemble
 from submission.cli import main
 from tests.fusion.runs import MACHINES, make_run, make_table, usual_run
+from zoo.files import write_json
 from zoo.running.folder import Run
 from zoo.scores import ScoreTable
 
@@ -188,14 +189,14 @@ def test_methods(tmp_path: Path, method: str) -> None:
     assert ensemble.found.method == method
 
 
-@pytest.mark.parametrize("combiner", ["weighted", "rank", "min", "max"])
+@pytest.mark.parametrize("combiner", ["weighted", "train-rank", "rank", "min", "max"])
 def test_combiners(tmp_path: Path, combiner: str, capsys: pytest.CaptureFixture[str]) -> None:
     run = usual_run(tmp_path)
     assert command(tmp_path, "--combiner", combiner, "--explain") == 0
     assert read_ensemble(tmp_path / "ensembles" / "fused.yaml").combiner == combiner
     assert run.marks() == (["test-ranked"] if combiner == "rank" else [])
     printed = capsys.readouterr()
-    assert ("What each member brings" in printed.out) == (combiner in ("weighted", "rank"))
+    assert ("What each member brings" in printed.out) == (combiner not in ("min", "max"))
 
 
 def test_explain_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,6 +222,39 @@ def test_a_system_that_says_nothing_is_left_out(tmp_path: Path, capsys: pytest.C
     assert command(tmp_path) == 0
     assert "beta is left out: it gives every clip of a machine the same score" in capsys.readouterr().err
     assert set(read_ensemble(tmp_path / "ensembles" / "fused.yaml").members) == {"alpha", "gamma"}
+
+
+def test_members_to_look_at_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = usual_run(tmp_path)
+    frame = run.scores("beta").frame.copy()
+    frame["calibrated"] = frame["score"] = -frame["score"]
+    frame.loc[(frame["machine"] == "fan") & (frame["split"] == "train") & (frame.index % 20 == 3), "calibrated"] = 4e3
+    ScoreTable(frame).write(run.score_path("beta"))
+    frame = run.scores("gamma").frame.copy()
+    frame.loc[frame["machine"] == "valve", ["score", "calibrated"]] = 0.5
+    ScoreTable(frame).write(run.score_path("gamma"))
+    assert command(tmp_path) == 0
+    said = capsys.readouterr().err
+    assert "below chance: beta (0." in said
+    assert "inverted" in said
+    assert "beta has a training clip of fan" in said
+    assert "--combiner train-rank" in said
+    assert "gamma gives every clip of valve the same score" in said
+    assert command(tmp_path, "--combiner", "train-rank") == 0
+    assert "beta has a training clip" not in capsys.readouterr().err
+
+
+def test_an_untrained_member_gets_no_share_unless_it_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = usual_run(tmp_path)
+    task = {"system": "beta", "group": "all", "machines": [], "classes": [], "seed": 0, "untrained": True}
+    cost = {"parameters": 1, "trainable": 1, "macs": 1}
+    write_json(run.system_folder("beta") / "all-1" / "task.json", {**task, "cost": cost})
+    run.update_info(systems={"alpha": {}, "beta": {"tasks": ["all-1"]}, "gamma": {}})
+    assert command(tmp_path) == 0
+    assert "beta left out, never trained" in capsys.readouterr().err
+    assert set(read_ensemble(tmp_path / "ensembles" / "fused.yaml").members) == {"alpha", "gamma"}
+    assert command(tmp_path, "--systems", "alpha,beta") == 0
+    assert set(read_ensemble(tmp_path / "ensembles" / "fused.yaml").members) == {"alpha", "beta"}
 
 
 def test_changed_members_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -291,7 +325,7 @@ def nothing_left(folder: Path) -> list[str]:
             "unknown method 'gird' (did you mean grid?)",
             "known: averaged, grid, greedy, equal",
         ),
-        (with_options("--combiner", "mean"), "unknown combiner 'mean'", "known: weighted, rank, min, max"),
+        (with_options("--combiner", "mean"), "unknown combiner 'mean'", "known: weighted, train-rank, rank, min, max"),
         (with_options("--groups", "periodc"), "unknown group 'periodc' (did you mean periodic?)", "stationary"),
         (with_options("--group", "MyPump"), "is not MACHINE=GROUP", "for example"),
         (with_options("--group", "MyPump=loud"), "unknown group 'loud'", "known"),

@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from zoo.errors import AsdzooError
-from zoo.running.records import RunInfo, read_record
+from zoo.running.records import RunInfo, TaskInfo, read_record
 from zoo.scores import ScoreTable
 
 
@@ -64,6 +64,16 @@ class Run:
     def mark(self, *marks: str) -> None:
         """Add marks; a mark is never taken away."""
         self.update_info(marks=sorted({*self.marks(), *marks}))
+
+    def untrained(self) -> list[str]:
+        """Systems with a pretrained encoder that got random weights instead: their scores say nothing about the method."""
+        found = []
+        for system, info in self.info().systems.items():
+            records = [self.system_folder(system) / task / "task.json" for task in info.tasks]
+            cure = f"run `asdzoo train-all --run {self.folder}` again, which writes it anew"
+            if any(read_record(path, TaskInfo, cure).untrained for path in records if path.exists()):
+                found.append(system)
+        return found
 
     def system_folder(self, system: str) -> Path:
         return self.folder / "systems" / system
