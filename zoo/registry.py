@@ -30,9 +30,9 @@ class Room:
 
 
 ROOMS: dict[Kind, Room] = {
-    "model": Room("models", ("Config", "build")),
+    "model": Room("models", ("Config", "METADATA", "build")),
     "encoder": Room("encoders", ("ENCODER", "METADATA")),
-    "detector": Room("detectors", ("Config", "build")),
+    "detector": Room("detectors", ("Config", "METADATA", "build")),
     "loss": Room("losses", ("Config", "build")),
 }
 

@@ -16,13 +16,6 @@ from zoo.metadata import Words
 from zoo.running.folder import Run
 from zoo.running.records import SystemInfo
 
-_MODELS = {
-    "log_mel": Words(("log-mel energies",)),
-    "nf_cdee": Words(("log-mel energies",), (), ("normalizing flow",)),
-    "dual_branch_cnn": Words(("spectrogram", "spectrum"), (), ("CNN",)),
-}
-_DETECTORS = {"knn": "k-NN", "kmeans": "k-means", "gmm": "GMM", "mahalanobis": "Mahalanobis distance"}
-
 
 def ensemble_of(run: Run, name: str) -> Ensemble | None:
     """The ensemble whose scores are called `name`; None when they are those of one system."""
@@ -117,7 +110,7 @@ def _what_systems_do(entries: Sequence[SystemInfo]) -> dict[str, str | None]:
     """The keys of `system.description` that follow from the systems' configs."""
     words = [_words(entry) for entry in entries]
     methods = _joined([*word.methods, *_tuning(entry)] for word, entry in zip(words, entries, strict=True))
-    detectors = _joined([_name(entry, "detector")] for entry in entries)
+    detectors = [_own_words("detector", str(name)) for entry in entries if (name := entry.block("detector").get("name"))]
     rates = sorted({entry.block("input").get("sample_rate", 16000) for entry in entries}) or [16000]
     balanced = any(entry.block("detector").get("smote") for entry in entries)
     by_attributes = any(entry.config.get("classes") == "attributes" for entry in entries)
@@ -126,7 +119,7 @@ def _what_systems_do(entries: Sequence[SystemInfo]) -> dict[str, str | None]:
         "data_augmentation": _list(_augmentation(entries)),
         "acoustic_features": _list(_joined(word.features for word in words)),
         "embeddings": _list(_joined(word.embeddings for word in words)),
-        "machine_learning_method": _list([*methods, *(_DETECTORS[name] for name in detectors if name in _DETECTORS)]),
+        "machine_learning_method": _list(_joined([methods, *(words.methods for words in detectors)])),
         "domain_generalization_method": "SMOTE" if balanced else None,
         "attribute_usage": "classification labels" if by_attributes else None,
     }
@@ -155,16 +148,22 @@ def _decision(run: Run, name: str) -> str:
     return words[combiner]
 
 
-def _name(entry: SystemInfo, block: str) -> str:
-    return str(entry.block(block).get("name", "unknown"))
+def _own_words(kind: registry.Kind, name: str) -> Words:
+    """The words that a module brings; without any, or where its plugin is not installed here, its name is the method."""
+    try:
+        words = getattr(registry.module(kind, name), "METADATA", None)
+    except AsdzooError:
+        words = None
+    return words if isinstance(words, Words) else Words(methods=(name,))
 
 
 def _words(entry: SystemInfo) -> Words:
-    """Those of the network and of each encoder in it; a network without any is called by its name."""
+    """Those of the network and of each encoder in it."""
     model = _model(entry)
-    name = str(model.get("name", "unknown"))
-    every = [_encoder_words(block["encoder"]) for block in _encoders(model)]
-    every = [_MODELS[name], *every] if name in _MODELS else every or [Words(methods=(name,))]
+    every = [
+        _own_words("model", str(model.get("name", "unknown"))),
+        *(_encoder_words(block["encoder"]) for block in _encoders(model)),
+    ]
     return Words(
         tuple(_joined(words.features for words in every)),
         tuple(_joined(words.embeddings for words in every)),

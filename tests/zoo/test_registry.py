@@ -11,7 +11,7 @@ from zoo import registry
 from zoo.errors import AsdzooError
 
 Install = Callable[..., None]
-GOOD = "Config = object\n\ndef build(config): ...\n"
+GOOD = "Config = METADATA = object\n\ndef build(config): ...\n"
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_list_marks_what_comes_from_outside(install: Install, capsys: pytest.Cap
         ("import no_such_module_at_all\n", "No module named 'no_such_module_at_all'"),
         ("raise RuntimeError('first line\\nsecond line')\n", "first line"),
         ("raise RuntimeError\n", "RuntimeError"),
-        ("Config = object\n", "broken_part defines no build"),
+        ("Config = METADATA = object\n", "broken_part defines no build"),
         ("1 +\n", "invalid syntax"),
     ],
 )

@@ -5,6 +5,7 @@
 Each public module `zoo/detectors/<name>.py` defines
 
 - `Config(Frozen)`: its hyper-parameters,
+- `METADATA`: its words for the metadata of a submission,
 - `build(config) -> Detector` (`density` alone takes the network's likelihood as well).
 """
 

@@ -10,6 +10,9 @@ from zoo.data.clips import Clip
 from zoo.detectors import Detector, FloatArray
 from zoo.detectors._arrays import checked, checked_training, fitted, joined
 from zoo.errors import AsdzooError
+from zoo.metadata import Words
+
+METADATA = Words()  # the network has the words
 
 Likelihood = Callable[[FloatArray, Clip], FloatArray]  # embeddings (n, dim), a clip of their machine -> (n,), in nats
 

@@ -18,7 +18,9 @@ from zoo.detectors import Detector, FloatArray
 from zoo.detectors._arrays import canonical_order, checked, checked_training, directions, fitted, joined
 from zoo.detectors._banks import Bank, domain_banks, nearest_squares
 from zoo.detectors._smote import SmoteConfig
+from zoo.metadata import Words
 
+METADATA = Words(methods=("k-means",))
 FOLDS = 10
 
 

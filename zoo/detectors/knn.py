@@ -16,6 +16,9 @@ from zoo.detectors._arrays import checked, checked_training, directions, fitted,
 from zoo.detectors._banks import Bank, domain_banks, nearest_squares
 from zoo.detectors._scale import Scale
 from zoo.detectors._smote import SmoteConfig
+from zoo.metadata import Words
+
+METADATA = Words(methods=("k-NN",))
 
 
 class Config(Frozen):

@@ -21,6 +21,9 @@ from zoo.detectors import Detector, FloatArray
 from zoo.detectors._arrays import canonical_order, checked, checked_training, fitted, joined
 from zoo.detectors._banks import Bank, domain_banks
 from zoo.detectors._smote import SmoteConfig
+from zoo.metadata import Words
+
+METADATA = Words(methods=("Mahalanobis distance",))
 
 
 class Config(Frozen):

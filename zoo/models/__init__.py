@@ -3,6 +3,7 @@
 Each module `zoo/models/<name>.py` defines
 
 - `Config(Frozen)`: its hyper-parameters,
+- `METADATA`: its words for the metadata of a submission,
 - `build(config, shape, classes) -> Embedder`: the network, freshly initialised from torch's global generator; a `Network` where
   there is something to train,
 - `needs_training(config) -> bool`, when it may be that nothing is trained; without it every network of the module is,

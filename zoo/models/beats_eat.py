@@ -18,8 +18,11 @@ from zoo.config import Frozen
 from zoo.errors import AsdzooError
 from zoo.losses import LossBlock, arcface
 from zoo.losses.arcface import unit
+from zoo.metadata import Words
 from zoo.models import pretrained
 from zoo.networks import InputShape
+
+METADATA = Words()  # its encoders have the words
 
 
 class BEATsBranch(pretrained.Config):

@@ -37,7 +37,10 @@ from zoo.features.stft import StftMagnitude
 from zoo.layers.attention import AxialAttention
 from zoo.layers.batch_norm import convolution_norm_maximum, norm_relu_convolution
 from zoo.losses import LossBlock, arcface
+from zoo.metadata import Words
 from zoo.networks import InputShape, Network
+
+METADATA = Words(("spectrogram", "spectrum"), (), ("CNN",))
 
 
 class Config(Frozen):

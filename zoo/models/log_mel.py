@@ -12,8 +12,10 @@ from torch import Tensor
 
 from zoo.config import Frozen
 from zoo.features.log_mel import LogMel
+from zoo.metadata import Words
 from zoo.networks import Embedder, InputShape
 
+METADATA = Words(("log-mel energies",))
 CLIPS_AT_ONCE = 16  # in the front end: the spectra of ten seconds are some megabytes
 
 

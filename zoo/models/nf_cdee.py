@@ -32,8 +32,10 @@ from torch.nn import functional as F
 
 from zoo.config import Frozen
 from zoo.features.log_mel import LogMel
+from zoo.metadata import Words
 from zoo.networks import DensityNetwork, InputShape, Network, PreparedNetwork
 
+METADATA = Words(("log-mel energies",), (), ("normalizing flow",))
 LIKELIHOOD = True
 
 CLIPS_AT_ONCE = 16  # in the front end: the spectra of ten seconds are 10 MB

@@ -23,8 +23,10 @@ from zoo.features.augment import SpecAugment
 from zoo.layers.lora import Tuning, add_adapters, ranks
 from zoo.layers.pooling import PoolingName, pooling
 from zoo.losses import LossBlock, arcface
+from zoo.metadata import Words
 from zoo.networks import InputShape, Network
 
+METADATA = Words()  # its encoder has the words
 _CHECKSUM = "base_sha256"
 _ADAPTER = ".default"  # peft's name of the only adapter, left out of saved names
 
