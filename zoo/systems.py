@@ -12,29 +12,35 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, PositiveFloat
-from torch import Tensor
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from zoo import registry
+from zoo.classes import ClassesConfig, class_of, tells_nothing
 from zoo.config import Frozen, ablation_paths, load_inherited, override, parse, shipped_configs
 from zoo.data.clips import Clip
 from zoo.data.store import WaveformStore
+from zoo.data.synth.auxiliary import class_names as auxiliary_class_names
 from zoo.detectors import Detector, FloatArray
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import require_plain_name
+from zoo.hearing import Hearing, InputConfig
 from zoo.legacy import current
-from zoo.networks import DensityNetwork, Embedder, InputShape, with_parts
+from zoo.losses import Loss
+from zoo.networks import DensityNetwork, Embedder, InputShape
+from zoo.training.augment import AugmentConfig
 from zoo.training.loop import TrainingConfig
 from zoo.training.sampling import Indices
 
 
-class InputConfig(Frozen):
-    """What of a recording reaches the network."""
+class AuxiliaryConfig(Frozen):
+    """Synthetic machines that are trained on beside the recordings, and never scored (`zoo/data/synth/auxiliary.py`).
 
-    sample_rate: Literal[16000] = 16000  # Hz, of every year of the challenge
-    channel: int = Field(default=0, ge=0)  # 2026: 0 is the near microphone, 1 the far one
-    seconds: PositiveFloat | None = None  # shorter clips are repeated, longer ones cropped; null: clips keep their length
-    longer: Literal["first", "windows"] = "first"  # scoring a longer clip: its first seconds, or the mean over windows
+    They are made by this program from physics: no external data under the rules of the challenge.
+    """
+
+    machines: int = Field(16, ge=1, le=16)
+    clips: PositiveInt = 40  # of each machine
+    seconds: PositiveFloat | None = None  # of a clip; null: as many as the input has, 2 where clips keep their length
 
 
 class SystemConfig(Frozen):
@@ -44,10 +50,10 @@ class SystemConfig(Frozen):
     paper: str = ""
     input: InputConfig = InputConfig()
     train_on: Literal["all", "group", "machine"] = "all"  # the clips that share a network
-    classes: Literal["attributes", "machine"] = (
-        "attributes"  # what a label is: (machine, section, attributes) or (machine, section)
-    )
+    classes: ClassesConfig = ClassesConfig()  # what a label is
+    augment: AugmentConfig = AugmentConfig()  # what is done to waves in training
     model: dict[str, Any]  # name, and the Config of zoo/models/<name>.py
+    auxiliary: AuxiliaryConfig | None = None  # synthetic machines to be told apart as well
     training: TrainingConfig | None = None  # None: of a network that needs none, which is used as it is
     detector: dict[str, Any]  # name, and the Config of zoo/detectors/<name>.py
 
@@ -63,10 +69,13 @@ class System:
     unused: tuple[str, ...] = ()  # settings of `--set` that do not concern it
 
     @property
+    def hearing(self) -> Hearing:
+        """How recordings become waves for the network."""
+        return Hearing(self.config.input)
+
+    @property
     def shape(self) -> InputShape:
-        seconds = self.config.input.seconds
-        rate = self.config.input.sample_rate
-        return InputShape(rate, None if seconds is None else round(seconds * rate))
+        return self.hearing.shape
 
     def resolved(self) -> dict[str, Any]:
         """The whole config with every default written out, as JSON can hold it."""
@@ -77,15 +86,30 @@ class System:
         return {**self.config.model_dump(mode="json"), **blocks}
 
     def class_of(self, clip: Clip) -> str:
-        """The class a training clip teaches: a machine without attributes is one class."""
-        machine = f"{clip.year}/{clip.machine}/{clip.section}"
-        return machine if self.config.classes == "machine" else f"{machine}/{clip.attributes or ''}"
+        """The class a training clip teaches."""
+        return class_of(clip, self.config.classes)
 
-    def build_network(self, classes: int, seed: int) -> Embedder:
+    def build_network(self, classes: Sequence[str], seed: int) -> Embedder:
         """The network with fresh weights drawn by `seed`; a `Network` where there is something to train."""
         torch.manual_seed(seed)
-        network: Embedder = registry.module("model", self.config.model["name"]).build(self.network_config, self.shape, classes)
+        statuses = self.config.augment.statuses
+        module = registry.module("model", self.config.model["name"])
+        network: Embedder = module.build(self.network_config, self.shape, len(classes) * statuses)
+        own = [not name.startswith("synthetic/") and tells_nothing(name, self.config.classes) for name in classes]
+        bare = torch.tensor(own * statuses, dtype=torch.bool)
+        for part in network.modules():
+            if isinstance(part, Loss):
+                part.unlabelled(bare)
         return network
+
+    @property
+    def auxiliary_classes(self) -> list[str]:
+        """Names of the classes of synthetic machines, which stand behind those of the clips."""
+        return auxiliary_class_names(self.config.auxiliary.machines) if self.config.auxiliary else []
+
+    def embed(self, network: Embedder, store: WaveformStore, indices: Indices, batch: int = 32) -> FloatArray:
+        """Embeddings (n, parts, dim), float32, of clips of the store, in order."""
+        return self.hearing.embed(network, store, indices, batch)
 
     @property
     def needs_network_to_score(self) -> bool:
@@ -111,39 +135,6 @@ class System:
 
         density: Detector = module.build(self.detector_config, likelihood)
         return density
-
-    def fetch(self, store: WaveformStore, indices: Indices, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
-        """Waves and lengths of clips of the store; a generator crops longer clips at random, none takes their beginning."""
-        samples = self.shape.samples
-        starts = None
-        if samples is not None and generator is not None:
-            spare = np.maximum(store.lengths[indices] - samples, 0)
-            starts = generator.integers(0, spare, endpoint=True)
-        return store.batch(indices, channel=self.config.input.channel, samples=samples, starts=starts)
-
-    @torch.inference_mode()
-    def embed(self, network: Embedder, store: WaveformStore, indices: Indices, batch: int = 32) -> FloatArray:
-        """Embeddings (n, parts, dim), float32, of clips of the store, in order."""
-        network.eval()
-        device = network.device
-        rows: list[FloatArray] = []
-        for start in range(0, len(indices), batch):
-            part = indices[start : start + batch]
-            views = [self._views(store, index) for index in part]
-            flat = np.array([index for index, view in zip(part, views, strict=True) for _ in view])
-            starts = np.array([offset for view in views for offset in view])
-            waves, lengths = store.batch(flat, channel=self.config.input.channel, samples=self.shape.samples, starts=starts)
-            embedded = with_parts(network(waves.to(device), lengths.to(device))).float().cpu().numpy()
-            ends = np.cumsum([len(view) for view in views])
-            rows.extend(piece.mean(axis=0) for piece in np.split(embedded, ends[:-1]))
-        return np.stack(rows).astype(np.float32) if rows else np.empty((0, network.parts, network.dim), np.float32)
-
-    def _views(self, store: WaveformStore, index: int) -> list[int]:
-        """Where the windows of one clip start: side by side, the last one flush with the end."""
-        samples, length = self.shape.samples, int(store.lengths[index])
-        if samples is None or length <= samples or self.config.input.longer == "first":
-            return [0]
-        return [*range(0, length - samples, samples), length - samples]
 
 
 def system_paths() -> dict[str, Path]:

@@ -76,7 +76,7 @@ def _say_plan(tasks: Sequence[Task]) -> None:
 
     rows = []
     for task in tasks:
-        network = task.system.build_network(len(task.classes), task.seed)
+        network = task.system.build_network(task.classes, task.seed)
         cost = cost_of(network, task.system.shape)
         # forward, and backward with respect to inputs and weights: three times the multiplications, two operations each
         work = 6 * cost.macs * task.clips_to_see / 1e12

@@ -6,6 +6,7 @@ On disk, one folder for each machine:
       index.json      rate, and for each recording: size and time of the file, samples, where they start in each channel's map
       channel_0.i16   the samples of channel 0 of all recordings, one after the other, little-endian
       channel_1.i16   the same of channel 1, where recordings have one (2026: 0 is the near microphone, 1 the far one)
+    view_*.i16      views that were computed of the channels (`zoo/data/stored_views.py`)
 
 A folder serves as long as each wanted recording still has the size and modification time that the index says, under the same
 section, split and name; it may hold more than is wanted, and the data may move. Otherwise it is written anew.
@@ -30,6 +31,8 @@ from torch import Tensor
 
 from zoo.data.clips import Clip, Recordings
 from zoo.data.problems import Problem
+from zoo.data.stored_views import computed
+from zoo.data.views import View
 from zoo.data.wavs import FULL_SCALE, SAMPLE_RATE, Samples, read_wav, resample, without_duplicates
 from zoo.errors import AsdzooError
 from zoo.files import whole_folder, write_json
@@ -50,6 +53,9 @@ class WaveformStore:
         self.lengths = np.array([entry.samples for entry in entries], dtype=np.int64)
         self._entries = entries
         self._maps = maps  # of each clip's machine, one for each channel
+        self._views: dict[View, WaveformStore] = {}
+        self._folders: list[Path] = []  # of each clip's machine
+        self._progress: Progress | None = None
 
     @classmethod
     def open(
@@ -72,7 +78,7 @@ class WaveformStore:
         problems = [*passed_over, *problems]
         machines: dict[str, list[Clip]] = {}
         for clip in unique:
-            machines.setdefault(f"{clip.year}-{clip.machine}", []).append(clip)
+            machines.setdefault(_machine_key(clip), []).append(clip)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / ".lock"):
@@ -89,7 +95,30 @@ class WaveformStore:
         if unique and not readable:
             raise AsdzooError(f"none of the {len(unique)} recordings can be read; {problems[0]}", "see `asdzoo scan DATA`")
         kept = [clip for clip in unique if clip in readable]
-        return cls(kept, [readable[clip][0] for clip in kept], [readable[clip][1] for clip in kept], problems)
+        store = cls(kept, [readable[clip][0] for clip in kept], [readable[clip][1] for clip in kept], problems)
+        store._folders = [folder / _machine_key(clip) for clip in kept]
+        store._progress = progress
+        return store
+
+    def viewed(self, view: View) -> "WaveformStore":
+        """The same clips as this view hears them, as the one channel of another store; computed views are made once and kept.
+
+        Raises: AsdzooError when a machine's recordings lack a channel that the view needs.
+        """
+        if view in self._views:
+            return self._views[view]
+        maps: dict[Path, Samples] = {}
+        entries, seen = [], []
+        for clip, entry, channels, folder in zip(self.clips, self._entries, self._maps, self._folders, strict=True):
+            view.require(len(entry.offsets), clip.machine, clip.name)
+            if folder not in maps and view.channel is not None:
+                maps[folder] = channels[view.channel]
+            elif folder not in maps:
+                maps[folder] = computed(folder, view, channels, self._progress)
+            entries.append(entry._replace(offsets=[entry.offsets[view.needs - 1]]))
+            seen.append([maps[folder]])
+        self._views[view] = WaveformStore(self.clips, entries, seen, self.problems)
+        return self._views[view]
 
     def batch(
         self,
@@ -181,6 +210,10 @@ def _open_machines(
                 shutil.rmtree(folder / name, ignore_errors=True)  # stale; gone first, so that two never share the disk
                 indices[name] = _write(folder / name, machines[name], rate, pool, workers, advance)
     return [_open_machine(folder / name, machines[name], index or {}, rate) for name, index in indices.items()]
+
+
+def _machine_key(clip: Clip) -> str:
+    return f"{clip.year}-{clip.machine}"
 
 
 def _key(clip: Clip) -> str:

@@ -28,7 +28,7 @@ class Task:
     @property
     def classes(self) -> list[str]:
         """The classes that number the labels, sorted."""
-        return sorted({self.system.class_of(clip) for clip in self.clips})
+        return sorted({self.system.class_of(clip) for clip in self.clips}) + self.system.auxiliary_classes
 
     @property
     def name(self) -> str:

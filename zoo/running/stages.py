@@ -19,21 +19,20 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from zoo.data.store import WaveformStore
 from zoo.errors import AsdzooError
 from zoo.files import whole_file, write_text
-from zoo.networks import Embedder, Network, PreparedNetwork
+from zoo.networks import Embedder, Network
 from zoo.progress import Progress, unseen
 from zoo.running.embeddings import Embeddings
 from zoo.running.plan import Task, stamp
 from zoo.running.records import TaskInfo, changed_versions, joined_versions, read_record, versions_now
+from zoo.running.training_data import training_data
 from zoo.scores import ScoreTable
 from zoo.systems import System
 from zoo.training.cost import Cost, cost_of
-from zoo.training.loop import Fetch, Hooks, Trainer, TrainingData
-from zoo.training.sampling import Indices
+from zoo.training.loop import Hooks, Trainer
 from zoo.training.tracking import tensorboard
 
 
@@ -83,7 +82,7 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
     before = _known(folder, hooks)
     if folder.trained and before is not None:
         return before.cost
-    network = task.system.build_network(len(task.classes), task.seed)
+    network = task.system.build_network(task.classes, task.seed)
     cost = cost_of(network, task.system.shape)
     done, goes_on = folder.trained, before is not None and folder.checkpoint.exists()
     training = task.system.config.training
@@ -109,20 +108,7 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
         raise TypeError(f"{task.system.name}: {type(network).__name__} is no Network, it has nothing to train")
     if before and goes_on and (changed := changed_versions(before.versions, versions_now())):
         hooks.note(f"the training of {task.system.name} ({task.group}) was begun by another version and goes on: {changed}")
-    positions = {clip.path: index for index, clip in enumerate(store.clips)}
-    index = np.array([positions[clip.path] for clip in task.clips], np.int64)
-    classes = {name: number for number, name in enumerate(task.classes)}
-    labels = np.array([classes[task.system.class_of(clip)] for clip in task.clips], np.int64)
-    names = [f"{clip.machine}/{clip.name}" for clip in task.clips]
-
-    def fetch(chosen: Indices, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
-        return task.system.fetch(store, index[chosen], generator)
-
-    if isinstance(network, PreparedNetwork):
-        prepared = _prepared(network.to(accelerator.device), fetch, len(index))
-        data = TrainingData(prepared, labels, names, prepared=True)
-    else:
-        data = TrainingData(fetch, labels, names)
+    data = training_data(task, network, store, accelerator)
     with tensorboard(folder.path) as log:
 
         def validated(history: list[dict[str, float]]) -> None:
@@ -158,18 +144,6 @@ def _known(folder: TaskFolder, hooks: Hooks) -> TaskInfo | None:
         return None
 
 
-def _prepared(network: PreparedNetwork, fetch: Fetch, count: int, batch: int = 32) -> Fetch:
-    """`fetch` for a network whose front end is run once for each of the `count` clips, here."""
-    network.eval()
-    device = network.device
-    parts = []
-    for start in range(0, count, batch):
-        waves, lengths = fetch(np.arange(start, min(start + batch, count)), None)
-        parts.append(network.prepare(waves.to(device), lengths.to(device)))
-    prepared = torch.cat(parts)
-    return lambda chosen, generator: (prepared[torch.from_numpy(chosen).to(device)], torch.empty(0))
-
-
 def _checkpoint(folder: TaskFolder) -> dict[str, Any] | None:
     if not folder.checkpoint.exists():
         return None
@@ -194,7 +168,7 @@ def load_network(system: System, folder: TaskFolder, accelerator: Accelerator) -
     info = folder.info()
     if not folder.trained:
         raise AsdzooError(f"{system.name} is not trained: there is no {folder.weights}", "run `asdzoo train-all` again")
-    network = system.build_network(len(info.classes), info.seed)
+    network = system.build_network(info.classes, info.seed)
     if folder.weights.exists():
         network.load_trained_state(load_file(folder.weights))
     return network.to(accelerator.device).eval()

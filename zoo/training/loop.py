@@ -32,8 +32,8 @@ from zoo.training.schedules import Schedule, learning_rate
 
 VERSION = 2  # raised when the same config and data would train to something else
 State = dict[str, Any]
-Fetch = Callable[[Indices, np.random.Generator | None], tuple[Tensor, Tensor]]
-Batch = tuple[Tensor, Tensor, Tensor]  # waves, labels, lengths
+Batch = tuple[Tensor, Tensor, Tensor]  # waves, labels (classes, or shares of them), lengths
+Fetch = Callable[[Indices, np.random.Generator | None], Batch]
 
 
 class TrainingConfig(Frozen):
@@ -62,7 +62,7 @@ class TrainingConfig(Frozen):
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Clips to train on: `fetch(indices, generator)` gives waves and lengths; a generator means random crops."""
+    """Clips to train on: `fetch(indices, generator)` gives a batch; a generator means random crops and augmentation."""
 
     fetch: Fetch
     labels: Indices  # class index of each clip
@@ -235,9 +235,8 @@ class Trainer:
             self.batches = None
 
     def _fetched(self, indices: Indices, generator: np.random.Generator | None) -> Batch:
-        waves, lengths = self.data.fetch(indices, generator)
-        batch = (waves, torch.from_numpy(self.data.labels[indices]), lengths)
-        if self.accelerator.device.type == "cuda" and not waves.is_cuda:
+        batch = self.data.fetch(indices, generator)
+        if self.accelerator.device.type == "cuda" and not batch[0].is_cuda:
             batch = (batch[0].pin_memory(), batch[1].pin_memory(), batch[2].pin_memory())  # else copies make the host wait
         return batch
 

@@ -208,7 +208,7 @@ def test_a_state_of_another_plan_is_refused() -> None:
 
 
 def test_both_branches_are_joined_with_equal_weight() -> None:
-    network = load_system("beats_eat_tiny").build_network(3, 0).eval()
+    network = load_system("beats_eat_tiny").build_network([""] * 3, 0).eval()
     assert isinstance(network, beats_eat.BEATsEAT)
     wave = torch.cat([waves(1), waves(1, "other")])
     embeddings = network(wave)
@@ -225,7 +225,7 @@ def test_shipped_systems(name: str) -> None:
     system = load_system(name)
     assert system.config.training.steps * system.config.training.batch * system.config.training.accumulation in (400_000, 640)
     if name.endswith("_tiny"):
-        network = system.build_network(3, 0)
+        network = system.build_network([""] * 3, 0)
         assert network.untrained
         assert 0 < trainable(network) < 100_000
 
@@ -233,10 +233,10 @@ def test_shipped_systems(name: str) -> None:
 def test_a_missing_checkpoint_is_said_with_the_next_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(AsdzooError, match=r"beats_iter3 are not here \(361 MB, licence MIT\)") as caught:
-        load_system("beats_lora").build_network(3, 0)
+        load_system("beats_lora").build_network([""] * 3, 0)
     assert caught.value.hint.startswith("asdzoo weights fetch beats_iter3")
     with pytest.raises(AsdzooError, match=r"eat_base are not here \(360 MB, licence MIT\)") as caught:
-        load_system("beats_eat", ["model.beats.init=random", SMALL_BEATS]).build_network(3, 0)
+        load_system("beats_eat", ["model.beats.init=random", SMALL_BEATS]).build_network([""] * 3, 0)
     assert caught.value.hint.endswith("--set model.eat.weights=FILE; or, for a dry run, --set model.eat.init=random")
 
 

@@ -303,7 +303,7 @@ def test_attention_can_be_switched_off() -> None:
 
 def test_the_network_of_w23_is_the_same_without_attention() -> None:
     """Only the projections of the spectrum branch go: the spectrogram's attention has no parameters."""
-    systems = [load_system(name, []).build_network(148, seed=0) for name in ("dual_branch_cnn", "dual_branch_cnn_w23")]
+    systems = [load_system(name, []).build_network([""] * 148, seed=0) for name in ("dual_branch_cnn", "dual_branch_cnn_w23")]
     whole, without = ({name for name, _ in system.named_parameters()} for system in systems)
     assert without < whole
     assert {name.split(".")[1] for name in whole - without} == {"attention"}

@@ -18,7 +18,7 @@ TINY = ["beats_lora_tiny", "eat_lora_tiny", "beats_eat_tiny"]
 
 
 def tiny(name: str, settings: tuple[str, ...] = ()) -> Network:
-    return load_system(name, settings).build_network(3, 0)
+    return load_system(name, settings).build_network([""] * 3, 0)
 
 
 def batch() -> tuple[Tensor, Tensor]:

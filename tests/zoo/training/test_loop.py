@@ -71,10 +71,11 @@ def data(poison: float | None = None) -> TrainingData:
     if poison is not None:
         waves[5, 0] = poison
 
-    def fetch(indices: Indices, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
-        return waves[indices], torch.full((len(indices),), SAMPLES)
+    def fetch(indices: Indices, generator: np.random.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
+        return waves[indices], torch.from_numpy(labels[indices]), torch.full((len(indices),), SAMPLES)
 
-    return TrainingData(fetch, labels.astype(np.int64), [f"clip{i}.wav" for i in range(CLIPS)])
+    labels = labels.astype(np.int64)
+    return TrainingData(fetch, labels, [f"clip{i}.wav" for i in range(CLIPS)])
 
 
 def trained(

@@ -1,0 +1,132 @@
+"""What a task trains on: views, domains in classes, synthetic machines, noise of other machines and far microphones."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+
+from zoo.data.clips import find_clips
+from zoo.data.store import WaveformStore
+from zoo.data.synth import write_challenge
+from zoo.errors import AsdzooError
+from zoo.networks import Network
+from zoo.running.plan import Task, make_plan
+from zoo.running.training_data import training_data
+from zoo.systems import load_system
+from zoo.training.loop import TrainingData
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> WaveformStore:
+    folder = tmp_path_factory.mktemp("two")
+    write_challenge(folder, "tiny", channels=2)
+    return WaveformStore.open(find_clips(folder), folder / "waves")
+
+
+def built(store: WaveformStore, *settings: str, machines: int | None = None) -> tuple[TrainingData, Task, Network]:
+    system = load_system("dual_branch_cnn_tiny", settings)
+    names = sorted({clip.machine for clip in store.clips})[:machines]
+    task = make_plan([system], [clip for clip in store.clips if clip.machine in names], {}, 0)[0]
+    network = system.build_network(task.classes, 0)
+    assert isinstance(network, Network)
+    return training_data(task, network, store, Accelerator(cpu=True)), task, network
+
+
+def test_a_view_is_what_the_network_hears(store: WaveformStore) -> None:
+    heard = {}
+    for view in ("near", "far", "mean", "subtracted", "spectral_subtracted"):
+        data, _, _ = built(store, f"input.view={view}")
+        heard[view], _, _ = data.fetch(np.arange(4), None)
+    assert torch.allclose(heard["mean"], (heard["near"] + heard["far"]) / 2, atol=1e-4)
+    assert len({wave[0].sum().item() for wave in heard.values()}) == 5
+    assert heard["subtracted"].square().mean() < 0.5 * heard["near"].square().mean()
+
+
+def test_a_computed_view_is_kept_and_made_once(store: WaveformStore, tmp_path: Path) -> None:
+    again = WaveformStore.open(store.clips, store._folders[0].parent)
+    built(store, "input.view=subtracted")
+    files = sorted(store._folders[0].parent.rglob("view_subtracted_*.i16"))
+    assert len(files) == 3
+    times = [path.stat().st_mtime_ns for path in files]
+    data, _, _ = built(again, "input.view=subtracted")
+    assert [path.stat().st_mtime_ns for path in files] == times
+    first, _, _ = data.fetch(np.arange(4), None)
+    second, _, _ = built(store, "input.view=subtracted")[0].fetch(np.arange(4), None)
+    assert torch.equal(first, second)
+
+
+def test_domains_are_classes_when_asked(store: WaveformStore) -> None:
+    _, without, _ = built(store)
+    _, with_domain, _ = built(store, "classes={of: attributes, domain: true}")
+    assert "2026/SynthGearbox/00/" in without.classes  # it hides its attributes
+    assert {"2026/SynthGearbox/00//source", "2026/SynthGearbox/00//target"} <= set(with_domain.classes)
+
+
+def test_classes_without_attributes_are_told_to_the_loss(store: WaveformStore) -> None:
+    _, task, network = built(store, "model.loss={centers: 1, unlabelled_centers: 4}")
+    absent = network.get_buffer("heads.whole.absent")
+    for name, row in zip(task.classes, absent.tolist(), strict=True):
+        assert sum(row) == (0 if name.endswith("/") else 3), name
+
+
+def test_synthetic_machines_are_classes_that_no_clip_of_the_run_has(store: WaveformStore) -> None:
+    data, task, network = built(store, "auxiliary={machines: 2, clips: 12}")
+    made = [name for name in task.classes if name.startswith("synthetic/")]
+    assert task.classes[-len(made) :] == made
+    assert len(data.labels) == len(task.clips) + 24
+    assert {task.classes[label] for label in data.labels[len(task.clips) :]} == set(made)
+    waves, labels, lengths = data.fetch(np.array([len(task.clips), 0, len(task.clips) + 5]), np.random.default_rng(0))
+    assert waves.shape == (3, 32_000)
+    assert lengths.tolist() == [32_000] * 3
+    own, _, _ = data.fetch(np.array([0]), None)
+    assert torch.equal(waves[1], own[0])
+    assert labels.tolist() == [data.labels[len(task.clips)], data.labels[0], data.labels[len(task.clips) + 5]]
+    assert network.losses(waves, labels)["whole"].isfinite()
+    twice, _, _ = built(store, "auxiliary={machines: 2, clips: 12}")
+    assert torch.equal(twice.fetch(np.arange(84, 90), None)[0], data.fetch(np.arange(84, 90), None)[0])
+
+
+@pytest.mark.parametrize("source", ["machines", "far"])
+def test_noise_is_mixed_in_from_other_machines_and_from_the_far_microphone(store: WaveformStore, source: str) -> None:
+    data, _, _ = built(store, f"augment.noise={{sources: [{source}], probability: 1.0, snr: [0.0]}}")
+    plain, _, _ = built(store)
+    noisy, _, _ = data.fetch(np.arange(6), np.random.default_rng(0))
+    clean, _, _ = plain.fetch(np.arange(6), None)
+    added = noisy - clean
+    ratio = 10 * torch.log10(clean.square().mean(1) / added.square().mean(1))
+    assert torch.allclose(ratio, torch.zeros(6), atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "machines", "message"),
+    [
+        (["augment.noise={sources: [machines]}"], 1, "is the only one"),
+        (["augment.noise={sources: [supplemental]}"], None, "there is none"),
+    ],
+)
+def test_noise_that_is_not_there_is_an_error(
+    store: WaveformStore, settings: list[str], machines: int | None, message: str
+) -> None:
+    with pytest.raises(AsdzooError, match=message) as raised:
+        built(store, *settings, machines=machines)
+    assert "augment.noise=null" in raised.value.hint
+
+
+def test_what_is_prepared_once_cannot_be_augmented(store: WaveformStore) -> None:
+    system = load_system("nf_cdee_tiny", ["augment.mixup={}"])
+    task = make_plan([system], store.clips, {}, 0)[0]
+    network = system.build_network(task.classes, 0)
+    assert isinstance(network, Network)
+    with pytest.raises(AsdzooError, match="prepares each clip once"):
+        training_data(task, network, store, Accelerator(cpu=True))
+
+
+def test_a_recording_with_one_channel_has_no_view_of_two(tmp_path: Path) -> None:
+    write_challenge(tmp_path, "tiny")
+    mono = WaveformStore.open(find_clips(tmp_path), tmp_path / "waves")
+    with pytest.raises(AsdzooError, match="needs a near and a far microphone"):
+        built(mono, "input.view=subtracted")[0].fetch(np.arange(2), None)
+    with pytest.raises(AsdzooError, match="has no channel 1"):
+        built(mono, "input.channel=1")[0].fetch(np.arange(2), None)

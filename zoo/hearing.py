@@ -1,0 +1,97 @@
+"""What of the recordings reaches a network: which view, at which rate, how much of a clip at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import PositiveFloat, field_validator, model_validator
+from torch import Tensor
+
+from zoo.config import Frozen
+from zoo.data.store import WaveformStore
+from zoo.data.views import View, view_of
+from zoo.errors import AsdzooError
+from zoo.networks import Embedder, InputShape, with_parts
+from zoo.training.sampling import Indices
+
+
+class InputConfig(Frozen):
+    """What of a recording reaches the network."""
+
+    sample_rate: Literal[16000] = 16000  # Hz, of every year of the challenge
+    view: str = "near"  # near, far, channel:N, mean, subtracted or spectral_subtracted; `channel: N` is short for channel:N
+    seconds: PositiveFloat | None = None  # shorter clips are repeated, longer ones cropped; null: clips keep their length
+    longer: Literal["first", "windows"] = "first"  # scoring a longer clip: its first seconds, or the mean over windows
+
+    @model_validator(mode="before")
+    @classmethod
+    def _channel(cls, values: Any) -> Any:
+        """`channel: N`, as it was written before there were views."""
+        if not isinstance(values, dict) or "channel" not in values:
+            return values
+        channel, rest = values["channel"], {key: value for key, value in values.items() if key != "channel"}
+        if not isinstance(channel, int) or isinstance(channel, bool) or channel < 0:
+            raise ValueError(f"channel: {channel!r} is no number of a channel, which count from 0")
+        if values.get("view", "near") != "near":
+            raise ValueError(f"channel: the input has the view {values['view']!r} already; set input.view=channel:{channel}")
+        return {**rest, "view": "near" if channel == 0 else f"channel:{channel}"}
+
+    @field_validator("view")
+    @classmethod
+    def _known(cls, text: str) -> str:
+        try:
+            view_of(text)
+        except AsdzooError as problem:
+            raise ValueError(f"{problem.message}; {problem.hint}") from None
+        return text
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """An `InputConfig` at work."""
+
+    config: InputConfig
+
+    @property
+    def view(self) -> View:
+        return view_of(self.config.view)
+
+    @property
+    def shape(self) -> InputShape:
+        seconds, rate = self.config.seconds, self.config.sample_rate
+        return InputShape(rate, None if seconds is None else round(seconds * rate))
+
+    def crops(
+        self, store: WaveformStore, indices: Indices, samples: int | None, generator: np.random.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """Waves and lengths of clips of the store; a generator crops longer clips at random, none takes their beginning."""
+        heard, starts = store.viewed(self.view), None
+        if samples is not None and generator is not None:
+            starts = generator.integers(0, np.maximum(heard.lengths[indices] - samples, 0), endpoint=True)
+        return heard.batch(indices, samples=samples, starts=starts)
+
+    @torch.inference_mode()
+    def embed(self, network: Embedder, store: WaveformStore, indices: Indices, batch: int = 32) -> np.ndarray:
+        """Embeddings (n, parts, dim), float32, of clips of the store, in order; the mean over a clip's windows."""
+        network.eval()
+        heard = store.viewed(self.view)
+        rows: list[np.ndarray] = []
+        for start in range(0, len(indices), batch):
+            windows = [list(self._windows(int(heard.lengths[index]))) for index in indices[start : start + batch]]
+            clips = np.repeat(indices[start : start + batch], [len(each) for each in windows])
+            waves, lengths = heard.batch(clips, samples=self.shape.samples, starts=np.concatenate(windows))
+            embedded = with_parts(network(waves.to(network.device), lengths.to(network.device))).float().cpu().numpy()
+            ends = np.cumsum([len(each) for each in windows])
+            rows.extend(piece.mean(axis=0) for piece in np.split(embedded, ends[:-1]))
+        return np.stack(rows).astype(np.float32) if rows else np.empty((0, network.parts, network.dim), np.float32)
+
+    def _windows(self, length: int) -> Iterator[int]:
+        """Where the windows of a clip start: side by side, the last one flush with the end."""
+        samples = self.shape.samples
+        if samples is None or length <= samples or self.config.longer == "first":
+            yield 0
+            return
+        yield from range(0, length - samples, samples)
+        yield length - samples

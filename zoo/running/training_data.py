@@ -1,0 +1,148 @@
+"""What a task trains on: its clips of the store, synthetic machines beside them, augmented as the system says."""
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from zoo.data.store import WaveformStore
+from zoo.data.synth.auxiliary import Auxiliary, auxiliary
+from zoo.data.views import view_of
+from zoo.data.wavs import FULL_SCALE
+from zoo.errors import AsdzooError
+from zoo.networks import Network, PreparedNetwork
+from zoo.running.plan import Task
+from zoo.training.augment import Augmentation, NoiseConfig, Read
+from zoo.training.loop import Batch, Fetch, TrainingData
+from zoo.training.sampling import Indices
+
+
+def training_data(task: Task, network: Network, store: WaveformStore, accelerator: Accelerator) -> TrainingData:
+    """Everything that `Trainer` asks for, of a task.
+
+    Raises: AsdzooError when a clip has not the channels that the system's view needs, there is no noise to mix in, or a system
+    that is prepared once asks for augmentation.
+    """
+    system = task.system
+    positions = {clip.path: index for index, clip in enumerate(store.clips)}
+    index = np.array([positions[clip.path] for clip in task.clips], np.int64)
+    number = {name: number for number, name in enumerate(task.classes)}
+    extra = _auxiliary(task)
+    labels = np.array([number[name] for name in (*map(system.class_of, task.clips), *extra.classes)], np.int64)
+    names = [f"{clip.machine}/{clip.name}" for clip in task.clips] + list(extra.classes)
+
+    def read(chosen: Indices, samples: int | None, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
+        of_store, made = np.flatnonzero(chosen < len(index)), np.flatnonzero(chosen >= len(index))
+        if not len(made):
+            return system.hearing.crops(store, index[chosen], samples, generator)
+        parts = [_crops(extra.waves[chosen[made] - len(index)], samples, generator)]
+        if len(of_store):
+            parts.insert(0, system.hearing.crops(store, index[chosen[of_store]], samples, generator))
+        return _in_order(parts, np.concatenate([of_store, made]))
+
+    samples, config = system.shape.samples, system.config.augment
+    noise = _noise(config.noise, task, store, index) if config.noise else None
+    augmentation = Augmentation(config, len(task.classes), read, noise)
+
+    def fetch(chosen: Indices, generator: np.random.Generator | None) -> Batch:
+        if generator is None or not config.anything:
+            waves, lengths = read(chosen, samples, generator)
+            return waves, torch.from_numpy(labels[chosen]), lengths
+        return augmentation.batch(chosen, labels[chosen], samples, generator)
+
+    if not isinstance(network, PreparedNetwork):
+        return TrainingData(fetch, labels, names)
+    if config.anything:
+        raise AsdzooError(
+            f"{system.name} prepares each clip once, so nothing can be done to its waves in every step",
+            "leave out the block `augment:`",
+        )
+    return TrainingData(_prepared(network.to(accelerator.device), fetch, labels), labels, names, prepared=True)
+
+
+def _auxiliary(task: Task) -> Auxiliary:
+    config, seconds = task.system.config.auxiliary, task.system.config.input.seconds
+    if config is None:
+        return Auxiliary(np.empty((0, 0), np.int16), ())
+    return auxiliary(config.machines, config.clips, config.seconds or (seconds or 2.0), task.seed)
+
+
+def _crops(waves: np.ndarray, samples: int | None, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
+    """Waves int16 (clips, length) as float32 (clips, samples): random crops, or repeated where they are too short."""
+    if samples is not None:
+        waves = np.tile(waves, (1, -(-samples // waves.shape[1])))
+        starts = np.zeros(len(waves), np.int64)
+        if generator is not None:
+            starts = generator.integers(0, waves.shape[1] - samples, len(waves), endpoint=True)
+        waves = np.take_along_axis(waves, starts[:, None] + np.arange(samples), axis=1)
+    floats = torch.from_numpy(waves.astype(np.float32) / np.float32(FULL_SCALE))
+    return floats, torch.full((len(waves),), waves.shape[1])
+
+
+def _in_order(parts: list[tuple[Tensor, Tensor]], places: Indices) -> tuple[Tensor, Tensor]:
+    """Batches one after the other, each row brought to its place; shorter ones are filled up with zeros."""
+    width = max(waves.shape[1] for waves, _ in parts)
+    waves = torch.cat([torch.nn.functional.pad(waves, (0, width - waves.shape[1])) for waves, _ in parts])
+    order = torch.from_numpy(np.argsort(places))
+    return waves[order], torch.cat([lengths for _, lengths in parts])[order]
+
+
+def _noise(config: NoiseConfig, task: Task, store: WaveformStore, index: Indices) -> Read:
+    """Reads noise for clips of the task: what their far microphone heard, supplemental noise, or clips of other machines."""
+    far = store.viewed(view_of("far")) if "far" in config.sources else None
+    heard = store.viewed(task.system.hearing.view)
+    pool = [
+        number
+        for number, clip in enumerate(store.clips)
+        if "supplemental" in config.sources and clip.split == "supplemental" and clip.attributes == "noise"
+    ]
+    machines = np.array([clip.machine for clip in task.clips])
+    if "machines" in config.sources and len(set(machines)) < 2 and far is None and not pool:
+        raise AsdzooError(
+            f"{task.system.name} mixes in the clips of other machines, and {machines[0]} is the only one",
+            "set augment.noise=null, or train it with other machines",
+        )
+    if config.sources == ("supplemental",) and not pool:
+        raise AsdzooError(f"{task.system.name} mixes in supplemental noise, and there is none", "set augment.noise=null")
+
+    several = len(set(machines)) > 1
+
+    def one(clip: int, samples: int, generator: np.random.Generator) -> Tensor:
+        there = {"far": far is not None and clip < len(index), "supplemental": bool(pool), "machines": several}
+        kinds = [kind for kind in config.sources if there[kind]]
+        if not kinds:  # a synthetic clip, and noise is only that of far microphones
+            return torch.zeros(samples)
+        kind = kinds[int(generator.integers(len(kinds)))]
+        source, number = heard, 0
+        if kind == "far" and far is not None:
+            source, number = far, int(index[clip])
+        elif kind == "supplemental":
+            number = pool[int(generator.integers(len(pool)))]
+        else:
+            own = machines[clip] if clip < len(index) else ""
+            number = int(index[generator.choice(np.flatnonzero(machines != own))])
+        spare = max(0, int(source.lengths[number]) - samples)
+        return source.batch([number], samples=samples, starts=[int(generator.integers(0, spare, endpoint=True))])[0][0]
+
+    def read(chosen: Indices, samples: int | None, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+        assert samples is not None  # as many as the batch it is added to has
+        waves = torch.stack([one(int(clip), samples, generator) for clip in chosen])
+        return waves, torch.full((len(chosen),), samples)
+
+    return read
+
+
+def _prepared(network: PreparedNetwork, fetch: Fetch, labels: Indices, batch: int = 32) -> Fetch:
+    """`fetch` for a network whose front end is run once for each clip, here."""
+    network.eval()
+    device = network.device
+    parts = []
+    for start in range(0, len(labels), batch):
+        waves, _, lengths = fetch(np.arange(start, min(start + batch, len(labels))), None)
+        parts.append(network.prepare(waves.to(device), lengths.to(device)))
+    prepared = torch.cat(parts)
+    return lambda chosen, generator: (
+        prepared[torch.from_numpy(chosen).to(device)],
+        torch.from_numpy(labels[chosen]),
+        torch.empty(0),
+    )
