@@ -108,7 +108,7 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
         raise TypeError(f"{task.system.name}: {type(network).__name__} is no Network, it has nothing to train")
     if before and goes_on and (changed := changed_versions(before.versions, versions_now())):
         hooks.note(f"the training of {task.system.name} ({task.group}) was begun by another version and goes on: {changed}")
-    data = training_data(task, network, store, accelerator)
+    data = training_data(task, network, store, accelerator.device)
     with tensorboard(folder.path) as log:
 
         def validated(history: list[dict[str, float]]) -> None:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from zoo.data.store import WaveformStore
@@ -17,7 +16,7 @@ from zoo.training.loop import Batch, Fetch, TrainingData
 from zoo.training.sampling import Indices
 
 
-def training_data(task: Task, network: Network, store: WaveformStore, accelerator: Accelerator) -> TrainingData:
+def training_data(task: Task, network: Network, store: WaveformStore, device: torch.device) -> TrainingData:
     """Everything that `Trainer` asks for, of a task.
 
     Raises: AsdzooError when a clip has not the channels that the system's view needs, there is no noise to mix in, or a system
@@ -57,7 +56,7 @@ def training_data(task: Task, network: Network, store: WaveformStore, accelerato
             f"{system.name} prepares each clip once, so nothing can be done to its waves in every step",
             "leave out the block `augment:`",
         )
-    return TrainingData(_prepared(network.to(accelerator.device), fetch, labels), labels, names, prepared=True)
+    return TrainingData(_prepared(network.to(device), fetch, labels), labels, names, prepared=True)
 
 
 def _auxiliary(task: Task) -> Auxiliary:

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 
 from zoo.data.clips import find_clips
 from zoo.data.store import WaveformStore
@@ -31,7 +30,7 @@ def built(store: WaveformStore, *settings: str, machines: int | None = None) -> 
     task = make_plan([system], [clip for clip in store.clips if clip.machine in names], {}, 0)[0]
     network = system.build_network(task.classes, 0)
     assert isinstance(network, Network)
-    return training_data(task, network, store, Accelerator(cpu=True)), task, network
+    return training_data(task, network, store, torch.device("cpu")), task, network
 
 
 def test_a_view_is_what_the_network_hears(store: WaveformStore) -> None:
@@ -120,7 +119,7 @@ def test_what_is_prepared_once_cannot_be_augmented(store: WaveformStore) -> None
     network = system.build_network(task.classes, 0)
     assert isinstance(network, Network)
     with pytest.raises(AsdzooError, match="prepares each clip once"):
-        training_data(task, network, store, Accelerator(cpu=True))
+        training_data(task, network, store, torch.device("cpu"))
 
 
 def test_a_recording_with_one_channel_has_no_view_of_two(tmp_path: Path) -> None:
