@@ -147,7 +147,8 @@ class WaveformStore:
         for wave, index, begin, length in zip(waves, rows.tolist(), begins.tolist(), lengths.tolist(), strict=True):
             offsets = self._entries[index].offsets
             if not 0 <= channel < len(offsets):
-                raise self._no_channel(index, channel)
+                clip = self.clips[index]
+                raise View(f"channel:{channel}", channel, channel + 1).missing(len(offsets), clip.machine, clip.name)
             start = offsets[channel] + begin
             np.multiply(self._maps[index][channel][start : start + length], scale, out=wave[:length])
             if samples is None:
@@ -155,13 +156,6 @@ class WaveformStore:
             else:
                 _repeat(wave, length)
         return torch.from_numpy(waves), torch.from_numpy(lengths if samples is None else np.full_like(lengths, width))
-
-    def _no_channel(self, index: int, channel: int) -> AsdzooError:
-        clip, count = self.clips[index], len(self._entries[index].offsets)
-        return AsdzooError(
-            f"{clip.machine} has {count} channel{'s' if count > 1 else ''}, so {clip.name} has no channel {channel}",
-            f"channels count from 0: set input.channel to {' or '.join(str(number) for number in range(count))}",
-        )
 
 
 def _repeat(wave: npt.NDArray[np.float32], filled: int) -> None:

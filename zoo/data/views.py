@@ -45,15 +45,18 @@ class View:
 
     def require(self, channels: int, machine: str, clip: str) -> None:
         """Raises: AsdzooError when a recording with so many channels has no such view."""
-        if channels >= self.needs:
-            return
+        if channels < self.needs:
+            raise self.missing(channels, machine, clip)
+
+    def missing(self, channels: int, machine: str, clip: str) -> AsdzooError:
+        """The error for a recording with so many channels, which are not what the view needs."""
         has = f"{channels} channel{'s' if channels > 1 else ''}"
         if self.channel is not None:
-            raise AsdzooError(
+            return AsdzooError(
                 f"{machine} has {has}, so {clip} has no channel {self.channel}",
                 f"channels count from 0: set input.channel to {' or '.join(str(number) for number in range(channels))}",
             )
-        raise AsdzooError(
+        return AsdzooError(
             f"{machine} has {has}, and the view {self.name} needs a near and a far microphone ({clip})",
             "take a system that hears one channel, or --set input.view=near",
         )
