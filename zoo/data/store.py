@@ -117,8 +117,7 @@ class WaveformStore:
                 maps[folder] = computed(folder, view, channels, self._progress)
             entries.append(entry._replace(offsets=[entry.offsets[view.needs - 1]]))
             seen.append([maps[folder]])
-        self._views[view] = WaveformStore(self.clips, entries, seen, self.problems)
-        return self._views[view]
+        return self._views.setdefault(view, WaveformStore(self.clips, entries, seen, self.problems))
 
     def batch(
         self,
