@@ -19,7 +19,7 @@ from zoo.running import stages
 from zoo.running.folder import Run
 from zoo.running.marks import Mark
 from zoo.running.plan import Task, make_plan
-from zoo.running.records import Parameters, SystemInfo, changed_versions, joined_versions, versions_now
+from zoo.running.records import Parameters, SystemInfo, Versions, changed_versions, joined_versions, versions_now
 from zoo.running.stages import TaskFolder
 from zoo.scores import ScoreTable
 from zoo.systems import System, system_of
@@ -60,17 +60,18 @@ def train_all(
     )
     if calibrate_on == "test":
         run.mark(Mark.TEST_CALIBRATED)
-    _note_of_versions(run, [system.name for system in systems if system.name in before.systems], watcher)
     tables = []
     for system in systems:
         tasks = [task for task in plan if task.system is system]
         folders = [TaskFolder(run.system_folder(system.name) / task.name) for task in tasks]
-        costs = []
+        costs, done = [], [folder.trained for folder in folders]
         for task, folder in zip(tasks, folders, strict=True):
             hooks = watcher.begin_task(task, folder.trained)
             costs.append(stages.train(task, folder, store, accelerator, hooks))
             stages.embed(system, folder, store, accelerator, progress=watcher.embed(system.name, task.group))
         records = [folder.info() for folder in folders]
+        trained_by = [record.versions or run.info().versions for record in records]
+        _note_of_versions(run, [versions for versions, old in zip(trained_by, done, strict=True) if old], watcher)
         if any(record.untrained for record in records):
             run.mark(Mark.UNTRAINED)
         entry = SystemInfo(
@@ -80,7 +81,7 @@ def train_all(
                 total=sum(cost.parameters for cost in costs), trainable=sum(cost.trainable for cost in costs)
             ),
             macs=max(cost.macs for cost in costs),
-            versions=joined_versions(record.versions or run.info().versions for record in records),
+            versions=joined_versions(trained_by),
         )
         run.update_info(systems={**run.info().systems, system.name: entry})
         tables.append(_write_scores(run, system, accelerator, calibrate_on, watcher))
@@ -93,7 +94,7 @@ def score_new(run: Run, store: WaveformStore, accelerator: Accelerator, watcher:
     The caller holds `run.lock()`. Raises: AsdzooError when a system is not trained, or none knows the machines.
     """
     info = run.require().info()
-    _note_of_versions(run, info.systems, watcher)
+    _note_of_versions(run, [info.versions_of(name) for name in info.systems], watcher)
     tables = []
     for name, entry in info.systems.items():
         system = system_of(name, entry.config, f"{run.folder}/run.json")
@@ -136,10 +137,9 @@ def _write_scores(
     return table
 
 
-def _note_of_versions(run: Run, systems: Iterable[str], watcher: Watcher) -> None:
+def _note_of_versions(run: Run, trained_by: Iterable[Versions], watcher: Watcher) -> None:
     """Say that what was trained by other versions of the code is scored by these."""
-    info = run.info()
-    changed = changed_versions(joined_versions(info.versions_of(name) for name in systems), versions_now())
+    changed = changed_versions(joined_versions(trained_by), versions_now())
     if changed:
         watcher.note(
             f"{run.folder} was trained by other versions, scores that are made now may differ: {changed}; "

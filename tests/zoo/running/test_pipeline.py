@@ -323,6 +323,7 @@ def test_versions_are_those_that_trained_and_a_later_one_says_so(
     assert copied.info().versions == run.info().versions
     assert copied.info().systems == run.info().systems
     assert train(data, copied.folder, "--seed", "1", systems="nf_cdee_tiny") == 0
+    assert "other versions" not in capsys.readouterr().err  # it was trained anew
     assert copied.info().versions_of("nf_cdee_tiny") == later
     assert copied.info().versions_of("dual_branch_cnn_tiny") == run.info().versions
 
