@@ -18,16 +18,57 @@ class Bank:
     """Reference points of one domain, and the training clips that each was made from.
 
     points   float64 (m, dim)
-    parents  (m, 2), rows of the fit: twice the same one for a clip, the two ends of the line for a SMOTE point
+    parents  (m, 2), rows of the fit: twice the same one for a clip, the two ends of the line for a point between two clips
+    spares   bool (m,): points that count only when another point of their first parent goes with its second one
     """
 
     points: FloatArray
     parents: NDArray[np.intp]
+    spares: NDArray[np.bool_] | None = None
 
-    def without(self, row: int) -> "Bank":
-        """What is left when a training clip and what was made from it is left out."""
-        left = (self.parents != row).all(axis=1)
-        return Bank(self.points[left], self.parents[left])
+    @property
+    def clips(self) -> NDArray[np.bool_]:
+        """Which points (m,) are clips themselves."""
+        own: NDArray[np.bool_] = self.parents[:, 0] == self.parents[:, 1]
+        return own
+
+    @property
+    def made(self) -> bool:
+        """Whether there are points that are no clips."""
+        return not bool(self.clips.all())
+
+    def placed(self, points: FloatArray) -> "Bank":
+        """The same bank with its points elsewhere."""
+        return Bank(points, self.parents, self.spares)
+
+    def absent(self, rows: NDArray[np.intp] | None) -> NDArray[np.bool_]:
+        """Which points do not count, (len(rows), m), when one training clip is left out in each row; (1, m) when none is."""
+        nobody = np.zeros((1, len(self.points)), dtype=bool) if self.spares is None else self.spares[None]
+        if rows is None:
+            return nobody
+        gone: NDArray[np.bool_] = (self.parents[None] == rows[:, None, None]).any(axis=2)
+        if self.spares is None:
+            return gone
+        # a spare steps in for the one of its siblings whose second parent is left out
+        lost = gone & ~self.spares & ~self.clips
+        _, family = np.unique(self.parents[:, 0], return_inverse=True)
+        missing = np.zeros((len(rows), family.max(initial=-1) + 1), dtype=bool)
+        where, which = np.nonzero(lost)
+        missing[where, family[which]] = True
+        gone |= self.spares & ~missing[:, family]
+        return gone
+
+
+def domain_notes(clips: Sequence[Clip]) -> list[str]:
+    """What a fit has to do without."""
+    targets, notes = sum(clip.domain == "target" for clip in clips), []
+    if not targets:
+        notes.append("no target clips: anomalies are measured against source clips alone")
+    elif targets == len(clips):
+        notes.append("no source clips: anomalies are measured against target clips alone")
+    if len(clips) == 1:
+        notes.append("only one training clip: its own score is measured against itself")
+    return notes
 
 
 def domain_banks(
@@ -38,13 +79,7 @@ def domain_banks(
     With `smote` the target domain is brought to the number of source clips; it needs two target clips at least.
     """
     target = np.array([clip.domain == "target" for clip in clips])
-    banks, notes = [], []
-    if not target.any():
-        notes.append("no target clips: anomalies are measured against source clips alone")
-    elif target.all():
-        notes.append("no source clips: anomalies are measured against target clips alone")
-    if len(clips) == 1:
-        notes.append("only one training clip: its own score is measured against itself")
+    banks, notes = [], domain_notes(clips)
     for domain in (~target, target):
         rows = np.flatnonzero(domain)
         if len(rows):
@@ -61,27 +96,56 @@ def domain_banks(
     return banks, notes
 
 
+def blocks(count: int, width: int) -> list[slice]:
+    """Slices of so many rows that `width` numbers for each can be held at once."""
+    size = max(1, CHUNK // max(width, 1))
+    return [slice(start, start + size) for start in range(0, count, size)]
+
+
 def nearest_squares(queries: FloatArray, bank: Bank, k: int, leave_out: bool = False) -> FloatArray:
     """Squared Euclidean distances (n, up to k) to the nearest points of a bank; infinite where no more points are left.
 
     With `leave_out`, query i is training clip i, and points made from it do not count.
     """
+    return nearest(queries, bank, k, np.arange(len(queries)) if leave_out else None)[0]
+
+
+def nearest(
+    queries: FloatArray, bank: Bank, k: int, left_out: NDArray[np.intp] | None = None
+) -> tuple[FloatArray, NDArray[np.intp]]:
+    """Squared Euclidean distances (n, up to k) to the nearest points of a bank, in no order, and which points these are.
+
+    `left_out` (n,) is the training clip that is left out for each query. Infinite where no more points are left.
+    """
     center = bank.points.mean(axis=0)
     points = bank.points - center  # near the origin the dot products lose fewer digits
     squares = (points**2).sum(axis=1)
     k = min(k, len(points))
-    result = np.empty((len(queries), k))
+    result, which = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.intp)
     size = max(1, CHUNK // max(len(points), k * points.shape[1]))
     for start in range(0, len(queries), size):
         chunk = queries[start : start + size] - center
         closeness = squares - 2 * (chunk @ points.T)
-        if leave_out:
-            for parent in bank.parents.T:
-                here = np.flatnonzero((parent >= start) & (parent < start + len(chunk)))
-                closeness[parent[here] - start, here] = np.inf
-        nearest = np.argpartition(closeness, k - 1, axis=1)[:, :k]
-        left = np.isfinite(np.take_along_axis(closeness, nearest, axis=1))
+        absent = bank.absent(None if left_out is None else left_out[start : start + size])
+        closeness[np.broadcast_to(absent, closeness.shape)] = np.inf
+        best = np.argpartition(closeness, k - 1, axis=1)[:, :k]
+        left = np.isfinite(np.take_along_axis(closeness, best, axis=1))
         # measured again from the differences: exact where points coincide
-        exact = ((queries[start : start + size, None] - bank.points[nearest]) ** 2).sum(axis=2)
+        exact = ((queries[start : start + size, None] - bank.points[best]) ** 2).sum(axis=2)
         result[start : start + size] = np.where(left, exact, np.inf)
-    return result
+        which[start : start + size] = best
+    return result, which
+
+
+def squares_between(queries: FloatArray, points: FloatArray) -> FloatArray:
+    """Squared Euclidean distances (n, m), to nine digits: small ones are measured again from the differences."""
+    center = points.mean(axis=0)
+    queries_, points_ = queries - center, points - center
+    lengths = (queries_**2).sum(axis=1)[:, None] + (points_**2).sum(axis=1)
+    squares: FloatArray = lengths - 2 * (queries_ @ points_.T)
+    rows, columns = np.nonzero(squares < 1e-6 * lengths)
+    size = max(1, CHUNK // points.shape[1])
+    for start in range(0, len(rows), size):
+        row, column = rows[start : start + size], columns[start : start + size]
+        squares[row, column] = ((queries[row] - points[column]) ** 2).sum(axis=1)
+    return np.maximum(squares, 0.0, out=squares)

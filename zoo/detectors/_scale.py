@@ -1,11 +1,20 @@
-"""Dimensions on one scale: each less its mean over the training clips, in units of its standard deviation over them."""
+"""Dimensions on one scale: each less its mean over the training clips, in units of its standard deviation over them.
 
-from collections.abc import Sequence
+Leaving out a clip changes the scale, and so the distances between all others. They are found again from the nearest neighbours
+on the whole scale, which are nearly always those on the other one; where that is not certain, from all clips.
+"""
+
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo.detectors import FloatArray
+from zoo.detectors._banks import CHUNK, Bank, blocks, nearest
+from zoo.detectors._references import finite_mean, mean_and_deviation
+
+CONSTANT = 1e-12  # a deviation this much smaller than the largest value is rounding
+CANDIDATES = 32  # nearest neighbours on the whole scale among which those on another one are looked for
 
 
 @dataclass(frozen=True)
@@ -16,15 +25,98 @@ class Scale:
     deviation: FloatArray
 
     @classmethod
-    def of(cls, points: FloatArray, left_out: Sequence[int] = ()) -> "Scale":
-        """The scale of points (n, dim), some of which may be left out; with none left that of the whole."""
-        kept = np.delete(points, np.asarray(left_out, int), axis=0) if len(left_out) < len(points) else points
-        mean = kept.mean(axis=0)
-        deviation = np.sqrt(((kept - mean) ** 2).mean(axis=0))
-        constant = deviation <= np.abs(kept).max(axis=0) * 1e-12  # only rounding
+    def of(cls, points: FloatArray) -> "Scale":
+        """The scale of points (n, dim)."""
+        mean = points.mean(axis=0)
+        deviation = np.sqrt(((points - mean) ** 2).mean(axis=0))
+        constant = deviation <= np.abs(points).max(axis=0) * CONSTANT
         return cls(mean, np.where(constant, 1.0, deviation))
+
+    @property
+    def sides(self) -> tuple[FloatArray, FloatArray]:
+        return self.mean, self.deviation
 
     def placed(self, points: FloatArray) -> FloatArray:
         """Points (n, dim) on this scale."""
         placed: FloatArray = (points - self.mean) / self.deviation
         return placed
+
+    def without(self, points: FloatArray) -> FloatArray:
+        """The deviations (n, dim) when one of the points that it is of is left out in each row."""
+        n = len(points)
+        squares = (points - self.mean) ** 2
+        total = squares.sum(axis=0)
+        left = total - squares * n / (n - 1)
+        deviation: FloatArray = np.sqrt(np.maximum(left, 0.0) / (n - 1))
+        for row, column in zip(*np.nonzero(left <= 1e-6 * total), strict=True):  # too few digits are left, or it is constant
+            kept = np.delete(points[:, column], row)[:, None]
+            deviation[row, column] = Scale.of(kept).deviation[0]
+        return deviation
+
+
+class Reweighted:
+    """Euclidean distances to one bank of clips when a clip is left out, and with it its share in the scale.
+
+    points   (m, dim) of the bank, on the whole scale
+    weights  (n, dim): what a squared difference counts when each clip of the fit is left out, 1 on the whole scale
+    """
+
+    def __init__(self, bank: Bank, weights: FloatArray, k: int) -> None:
+        self.points, self.rows = bank.points, bank.parents[:, 0]
+        self.weights, self.k = weights, k
+
+    def score_training(self, training: FloatArray) -> FloatArray:
+        """The mean distance (n,) of each clip of the fit (n, dim) to its k nearest references, left out of them itself."""
+        result = np.empty(len(training))
+        k = min(self.k, len(self.points))
+        for rows in blocks(len(training), max(len(self.points), k * self.points.shape[1])):
+            clips, weights = training[rows], self.weights[rows]
+            closeness = weights @ (self.points**2).T - 2 * ((weights * clips) @ self.points.T)
+            closeness[np.arange(len(training))[rows, None] == self.rows] = np.inf
+            best = np.argpartition(closeness, k - 1, axis=1)[:, :k]
+            exact = (weights[:, None] * (clips[:, None] - self.points[best]) ** 2).sum(axis=2)
+            left = np.isfinite(np.take_along_axis(closeness, best, axis=1))
+            result[rows] = finite_mean(np.sqrt(np.where(left, exact, np.inf)))
+        return result
+
+    def statistics(self) -> tuple[FloatArray, FloatArray]:
+        """Mean and deviation (n,) of the left-out distances among the references when each clip of the fit is left out."""
+        there = np.arange(len(self.weights))[:, None] != self.rows
+        return mean_and_deviation(self._inside(), there)
+
+    def _inside(self) -> FloatArray:
+        """Mean distances of the references to their k nearest others, for each left-out clip: (n, m)."""
+        m, n = len(self.points), len(self.weights)
+        own = np.arange(m)
+        count = min(CANDIDATES + self.k, m - 1)
+        plain = Bank(self.points, np.stack([own, own], axis=1))
+        squares, which = nearest(self.points, plain, count, left_out=own)
+        outside = squares.max(axis=1) if count < m - 1 else np.full(m, np.inf)  # no other is nearer, on the whole scale
+        lowest = self.weights.min(axis=1)
+        result = np.empty((n, m))
+        for part in blocks(m, count * max(n, self.points.shape[1])):
+            differences = (self.points[part, None] - self.points[which[part]]) ** 2
+            found = (differences.reshape(-1, differences.shape[2]) @ self.weights.T).reshape(*differences.shape[:2], n)
+            place, rank = np.indices(which[part].shape)
+            found[place, rank, self.rows[which[part]]] = np.inf
+            k = min(self.k, count)
+            smallest = np.partition(found, k - 1, axis=1)[:, :k]
+            result[:, part] = finite_mean(np.sqrt(smallest.transpose(0, 2, 1)).reshape(-1, k)).reshape(-1, n).T
+            certain = smallest.max(axis=1) <= lowest * outside[part, None]
+            for clip in np.flatnonzero(~certain.all(axis=0)):
+                doubtful = np.arange(m)[part][~certain[:, clip]]
+                result[clip, doubtful] = self._among_all(doubtful, int(clip))
+        return result
+
+    def _among_all(self, points: NDArray[np.intp], clip: int) -> FloatArray:
+        """Mean distances of some references to their k nearest others when `clip` is left out, (len(points),)."""
+        result = np.empty(len(points))
+        size = max(1, CHUNK // self.points.size)
+        for start in range(0, len(points), size):
+            chosen = points[start : start + size]
+            squares = ((self.points[chosen, None] - self.points) ** 2) @ self.weights[clip]
+            squares[np.arange(len(chosen)), chosen] = np.inf
+            squares[:, self.rows == clip] = np.inf
+            k = min(self.k, squares.shape[1])
+            result[start : start + size] = finite_mean(np.sqrt(np.partition(squares, k - 1, axis=1)[:, :k]))
+        return result

@@ -9,6 +9,7 @@ from imblearn.over_sampling import SMOTE
 from pydantic import ValidationError
 from scipy.stats import multivariate_normal
 from sklearn.covariance import ShrunkCovariance
+from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from tests.contracts.detectors import DetectorContract, clips_of, normal
@@ -77,6 +78,15 @@ def distance_from_five(embeddings: FloatArray, clip: Clip) -> FloatArray:
     return ((embeddings - 5.0) ** 2).sum(axis=1) / 2
 
 
+class TestPca(DetectorContract):
+    name = "pca"
+
+
+class TestPcaAsItIs(DetectorContract):
+    name = "pca"
+    options: ClassVar[dict[str, object]] = {"standardise": False, "keep": 0.5}
+
+
 class TestDensity(DetectorContract):
     name = "density"
 
@@ -118,6 +128,9 @@ class TestLeaveOneOut:
             ("knn", {"k": 2, "metric": "euclidean"}),
             ("knn", {"k": 2, "metric": "euclidean", "standardise": True}),
             ("knn", {"standardise": True}),
+            ("pca", {}),
+            ("pca", {"standardise": False}),
+            ("pca", {"keep": 0.5}),
             ("mahalanobis", {}),
             ("mahalanobis", {"shrinkage": 0.01}),
             ("mahalanobis", {"shrinkage": 1.0}),
@@ -139,7 +152,7 @@ class TestLeaveOneOut:
         expected = refits(name, options, embeddings, clips)
         np.testing.assert_allclose(detector.score_training(), expected, rtol=1e-7, atol=1e-9)
 
-    @pytest.mark.parametrize("name", ["knn", "kmeans", "gmm", "mahalanobis"])
+    @pytest.mark.parametrize("name", ["knn", "kmeans", "gmm", "mahalanobis", "pca"])
     def test_an_outlier_in_training_is_seen(self, name: str) -> None:
         """It would be its own nearest neighbour, or part of what it is measured by."""
         embeddings, clips = normal(40, 8)
@@ -331,3 +344,27 @@ class TestDensityScores:
         detector = density.build(density.Config(), lambda points, clip: np.log(points[:, 0] * 0 + np.nan))
         with pytest.raises(AsdzooError, match="the density of fan is not finite for 6 clips"):
             detector.fit(embeddings, clips).score(embeddings)
+
+
+class TestPcaScores:
+    @pytest.mark.parametrize("keep", [0.3, 0.9, 0.99])
+    @pytest.mark.parametrize("standardise", [True, False])
+    def test_against_scikit_learn(self, keep: float, standardise: bool) -> None:
+        embeddings, clips = normal(40, 6)
+        queries, _ = normal(10, 10, seed=3)
+        mean, deviation = embeddings.mean(axis=0), embeddings.std(axis=0) if standardise else np.ones(6)
+        reference = PCA(n_components=keep).fit((embeddings - mean) / deviation)
+        placed = (queries - mean) / deviation
+        rest = placed - reference.inverse_transform(reference.transform(placed))
+        detector = registry.module("detector", "pca")
+        found = detector.build(detector.Config(keep=keep, standardise=standardise)).fit(embeddings, clips).score(queries)
+        np.testing.assert_allclose(found, (rest**2).sum(axis=1), rtol=1e-8, atol=1e-10)
+
+    def test_what_normal_clips_never_do_counts_and_what_they_do_does_not(self) -> None:
+        generator = np.random.default_rng(0)
+        embeddings = generator.normal(size=(50, 2)) @ generator.normal(size=(2, 8)) + generator.normal(size=(50, 8)) * 0.01
+        clips = clips_of(["source"] * 45 + ["target"] * 5)
+        detector = registry.module("detector", "pca")
+        fitted = detector.build(detector.Config(keep=0.99, standardise=False)).fit(embeddings, clips)
+        along, across = embeddings[:1] * 3, embeddings[:1] + np.linalg.svd(embeddings)[2][-1:]
+        assert fitted.score(along)[0] < 0.1 * fitted.score(across)[0]

@@ -1,0 +1,181 @@
+"""How far clips are from the references of one domain, as k-NN measures it: plainly, or rescaled by the references' density.
+
+LDN      Wilkinghoff et al., Local density-based anomaly score normalization, ICASSP 2025 (2509.10951): the distance to a
+         reference over the mean distance of that reference to its K nearest other references
+VarMin   Matsumoto et al., DCASE Workshop 2025: the distance less alpha times that density, alpha = Cov(d, b) / Var(b) of the
+         references' own left-out nearest distances d and the densities b of the neighbours that they are to
+domain z GenRep (Saengthong & Shinozaki, DCASE 2025 Task 2), eq. 3: the distance less the mean, over the deviation, of the
+         left-out distances of the domain's own clips
+
+Every `score_training` gives what a fit without the clip would give it.
+"""
+
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.detectors import FloatArray
+from zoo.detectors._banks import Bank, blocks, nearest_squares, squares_between
+from zoo.detectors._density import Densities, Inside, distances_of
+
+SMALLEST = 1e-12  # of densities and deviations: those of references that coincide are 0
+
+
+class References(Protocol):
+    """The references of one domain and part."""
+
+    def score(self, queries: FloatArray) -> FloatArray:
+        """How far queries (n, dim) are, (n,)."""
+        ...
+
+    def score_training(self, training: FloatArray) -> FloatArray:
+        """The same for all clips of the fit (n, dim), each left out of the references; infinite where none is left."""
+        ...
+
+
+class Plain:
+    """The mean distance to the k nearest references."""
+
+    def __init__(self, bank: Bank, k: int, cosine: bool) -> None:
+        self.bank, self.k, self.cosine = bank, k, cosine
+
+    def score(self, queries: FloatArray) -> FloatArray:
+        return self._mean(nearest_squares(queries, self.bank, self.k))
+
+    def score_training(self, training: FloatArray) -> FloatArray:
+        return self._mean(nearest_squares(training, self.bank, self.k, leave_out=True))
+
+    def _mean(self, squares: FloatArray) -> FloatArray:
+        return finite_mean(distances_of(squares, self.cosine))
+
+
+class Rescaled:
+    """LDN or VarMin; the bank holds clips only."""
+
+    def __init__(self, bank: Bank, method: Literal["ldn", "varmin"], neighbors: int, k: int, cosine: bool) -> None:
+        self.bank, self.method, self.k, self.cosine = bank, method, k, cosine
+        self.inside = Inside(bank.points, cosine)
+        self.densities = self.inside.densities(neighbors)
+        self.alpha = 0.0
+        if method == "varmin":
+            which, distance = self.densities.nearest()
+            everyone = np.ones((1, len(which)), dtype=bool)
+            self.alpha = float(least_variance(distance[None], self.densities.values[which][None], everyone)[0])
+
+    def score(self, queries: FloatArray) -> FloatArray:
+        result = np.empty(len(queries))
+        for rows in blocks(len(queries), len(self.bank.points)):
+            distances = distances_of(squares_between(queries[rows], self.bank.points), self.cosine)
+            result[rows] = self._nearest(distances, self.densities.values[None], np.full(1, self.alpha))
+        return result
+
+    def score_training(self, training: FloatArray) -> FloatArray:
+        own = self.bank.parents[:, 0]
+        others = np.setdiff1d(np.arange(len(training)), own)
+        result = np.empty(len(training))
+        result[others] = self.score(training[others])
+        for rows in blocks(len(own), len(own)):
+            left_out = np.arange(len(own))[rows]
+            distances = self.inside.rows(rows)
+            dense = self.densities.without(left_out)
+            result[own[rows]] = self._nearest(distances, dense, self._alphas(left_out, dense))
+        return result
+
+    def _alphas(self, left_out: NDArray[np.intp], dense: FloatArray) -> FloatArray:
+        if self.method == "ldn":
+            return np.zeros(len(left_out))
+        which, distance = self.densities.nearest_without(left_out)
+        there = np.ones(dense.shape, dtype=bool)
+        there[np.arange(len(left_out)), left_out] = False
+        return least_variance(distance, np.take_along_axis(dense, which, axis=1), there)
+
+    def _nearest(self, distances: FloatArray, dense: FloatArray, alpha: FloatArray) -> FloatArray:
+        """The mean of the k smallest rescaled distances, (n,)."""
+        ldn = self.method == "ldn"
+        distances = distances / np.maximum(dense, SMALLEST) if ldn else distances - alpha[:, None] * dense
+        k = min(self.k, distances.shape[1])
+        smallest = distances.min(axis=1, keepdims=True) if k == 1 else np.partition(distances, k - 1, axis=1)[:, :k]
+        return finite_mean(smallest)
+
+
+class DomainZ:
+    """Distances in deviations of those between the domain's own clips."""
+
+    def __init__(self, bank: Bank, k: int, cosine: bool) -> None:
+        self.bank, self.plain = bank, Plain(bank, k, cosine)
+        self.own = bank.parents[bank.clips, 0]
+        self.clips = bank.points[bank.clips]
+        self.densities: Densities | None = None
+        if bank.made:
+            self.distances = distances_of(squares_between(self.clips, bank.points), cosine)
+            inside = self._without(None)[0]
+        else:
+            self.densities = Inside(bank.points, cosine).densities(k)
+            inside = self.densities.values
+        self.mean, self.deviation = float(inside.mean()), float(inside.std())
+        self.lender = self  # the domain whose deviation counts
+
+    def score(self, queries: FloatArray) -> FloatArray:
+        return self.z(self.plain.score(queries), self.mean, self.lender.deviation)
+
+    @staticmethod
+    def z(distances: FloatArray, mean: FloatArray | float, deviation: FloatArray | float) -> FloatArray:
+        """The distances on the domain's scale."""
+        z: FloatArray = (distances - mean) / np.maximum(deviation, SMALLEST)
+        return z
+
+    def score_training(self, training: FloatArray) -> FloatArray:
+        mean, _ = self.statistics(len(training))
+        _, deviation = self.lender.statistics(len(training))
+        return self.z(self.plain.score_training(training), mean, deviation)
+
+    def statistics(self, clips: int) -> tuple[FloatArray, FloatArray]:
+        """Mean and deviation of the domain's own distances when each of the clips of the fit is left out, both (clips,)."""
+        mean, deviation = np.full(clips, self.mean), np.full(clips, self.deviation)
+        row_of = np.full(clips, -1)
+        row_of[self.own] = np.arange(len(self.own))
+        affected = np.arange(clips) if self.densities is None else self.own
+        for rows in blocks(len(affected), len(self.own) * (1 if self.densities is not None else len(self.bank.points))):
+            left_out = affected[rows]
+            inside = self._without(left_out) if self.densities is None else self.densities.without(row_of[left_out])
+            there = row_of[left_out, None] != np.arange(len(self.own))
+            mean[left_out], deviation[left_out] = mean_and_deviation(inside, there)
+        return mean, deviation
+
+    def _without(self, left_out: NDArray[np.intp] | None) -> FloatArray:
+        """Distances of the domain's own clips, each itself left out, when another clip is left out too: (left out, own)."""
+        mine = (self.bank.parents[None] == self.own[:, None, None]).any(axis=2)
+        absent = self.bank.absent(left_out)[:, None] | mine[None]
+        distances = np.where(absent, np.inf, self.distances[None])
+        k = min(self.plain.k, distances.shape[2])
+        smallest = np.partition(distances, k - 1, axis=2)[..., :k]
+        return finite_mean(smallest.reshape(-1, k)).reshape(smallest.shape[:2])
+
+
+def finite_mean(distances: FloatArray) -> FloatArray:
+    """The mean (n,) of the finite ones of each row (n, k); infinite when none is."""
+    left = np.isfinite(distances)
+    total = distances.sum(axis=1, where=left)
+    number = left.sum(axis=1)
+    return np.where(number > 0, total / np.maximum(number, 1), np.inf)
+
+
+def mean_and_deviation(values: FloatArray, there: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """Of what is there in each row (n, m), both (n,)."""
+    count = there.sum(axis=1)
+    mean = np.where(there, values, 0.0).sum(axis=1) / count
+    spread = np.where(there, values - mean[:, None], 0.0)
+    return mean, np.sqrt((spread**2).sum(axis=1) / count)
+
+
+def least_variance(distances: FloatArray, dense: FloatArray, there: NDArray[np.bool_]) -> FloatArray:
+    """The alpha (n,) for which `distances - alpha dense`, where there is something, varies least in each row (n, m)."""
+    count = there.sum(axis=1, keepdims=True)
+    mean = np.where(there, dense, 0.0).sum(axis=1, keepdims=True) / count
+    spread = np.where(there, dense - mean, 0.0)
+    variance = (spread**2).sum(axis=1)
+    covariance = (spread * np.where(there, distances, 0.0)).sum(axis=1)
+    constant = variance <= 1e-20 * count[:, 0] * mean[:, 0] ** 2  # only rounding
+    alpha: FloatArray = np.where(constant, 0.0, covariance / np.where(constant, 1.0, variance))
+    return alpha
