@@ -106,6 +106,15 @@ def test_no_module_is_named_after_nothing() -> None:
     assert [path.name for path in FILES if path.stem in {"utils", "helpers", "common", "misc"}] == []
 
 
+def test_progress_is_one_word_for_one_thing() -> None:
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.name] if isinstance(node, ast.ClassDef) else []
+            if isinstance(node, ast.Assign):
+                names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            assert "Progress" not in names or path == ROOT / "zoo" / "progress.py", f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
 def test_only_command_lines_print() -> None:
     for path in FILES:
         calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]

@@ -15,13 +15,14 @@ import time
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from zoo.errors import AsdzooError
 from zoo.files import whole_file
+from zoo.progress import Progress, unseen
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError)
 _CHUNK = 1 << 20
@@ -44,7 +45,7 @@ class Unpacked:
     renamed: dict[str, str] = field(default_factory=dict)  # member -> path, where another archive has that path
 
 
-def check_zip(path: Path, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
+def check_zip(path: Path, progress: Progress = unseen) -> None:
     """Read all of it and hold every member against its CRC-32. Raises: ArchiveError."""
     with _opened(path) as archive:
         members = archive.infolist()
@@ -71,7 +72,7 @@ def unpack(
     path: Path,
     folder: Path,
     owned: dict[str, str] | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = unseen,
 ) -> Unpacked:
     """Unpack what belongs to the machine `folder.name` into `folder`; what is there with the same contents stays.
 

@@ -67,7 +67,7 @@ class _NothingLeftError(Exception):
         self.total = total
 
 
-Progress = Callable[[int, int | None], None]  # (bytes here, bytes in all or None)
+Received = Callable[[int, int | None], None]  # (bytes here, bytes in all or None)
 
 
 class Client:
@@ -99,7 +99,7 @@ class Client:
                 f"{_host(url)} sent no JSON from {url}", f"look at it in a browser, then {self.again}"
             ) from problem
 
-    def download(self, url: str, part: Path, size: int | None, progress: Progress = lambda done, total: None) -> None:
+    def download(self, url: str, part: Path, size: int | None, received: Received = lambda done, total: None) -> None:
         """Bring `part` to the whole of `url`, going on from what it holds; `size` (bytes) is held against what the server says.
 
         Raises: NotThereError, TransferError; what has come so far stays in `part`.
@@ -109,9 +109,9 @@ class Client:
             self.say(f"{part.name} is longer than the file: it is fetched from the beginning")
             part.unlink()
         if size is None or _length(part) != size:
-            self._patiently(url, lambda: self._append(url, part, size, progress), lambda: _length(part))
+            self._patiently(url, lambda: self._append(url, part, size, received), lambda: _length(part))
 
-    def _append(self, url: str, part: Path, size: int | None, progress: Progress) -> None:
+    def _append(self, url: str, part: Path, size: int | None, received: Received) -> None:
         have = _length(part)
         try:
             response = self._open(url, {"Range": f"bytes={have}-"} if have else {})
@@ -123,10 +123,10 @@ class Client:
         with response:
             start, total = self._extent(url, response, have, size, part)
             with part.open("ab" if start else "wb") as file:
-                progress(start, total)
+                received(start, total)
                 while block := self._read(response, _CHUNK):
                     file.write(block)
-                    progress(file.tell(), total)
+                    received(file.tell(), total)
         if total is not None and (came := _length(part)) < total:
             raise _PassingError(f"the connection was cut at {came:,} of {total:,} bytes")
         if total is not None and came > total:
