@@ -11,6 +11,7 @@ file is written aside, and the manifest names an archive when all its files are 
 same call goes on.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -211,6 +212,8 @@ def _have(fetching: _Fetching, job: _Job, at: str) -> None:
         lambda done, total: watcher.progress(f"unpacking {wanted.file}", done, total),
     )
     files = {f"{inside}/{name}": size for name, size in done.files.items()}
+    if hasattr(os, "sync"):
+        os.sync()  # what the manifest calls whole is so after a power cut, too
     manifest.put(wanted.file, entry.model_copy(update={"files": files}))
     manifest.drop_zip(wanted.file)
     _say_done(wanted, done, folder, before, watcher, at)
@@ -238,7 +241,14 @@ def _download(fetching: _Fetching, job: _Job, path: Path) -> Entry:
 
 
 def _entry(job: _Job, md5: str, path: Path, kind: ZipKind) -> Entry:
-    return Entry(record=job.wanted.record, licence=job.licence, md5=md5, bytes=path.stat().st_size, zip=kind)
+    return Entry(
+        record=job.wanted.record,
+        licence=job.licence,
+        md5=md5,
+        table_md5=job.wanted.archive.md5,
+        bytes=path.stat().st_size,
+        zip=kind,
+    )
 
 
 def _checked(dataset: DataSet, job: _Job, path: Path) -> str:

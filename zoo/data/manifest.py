@@ -24,6 +24,7 @@ class Entry(Frozen):
     record: int
     licence: str | None
     md5: str
+    table_md5: str | None  # what configs/datasets.yaml said then; another one than `md5` where the record knew better
     bytes: int
     # passing: ours until it is unpacked; kept: ours, by --keep-zips; own: was there before us; gone: there is no zip any more
     zip: ZipKind
@@ -64,7 +65,7 @@ class Manifest:
     def is_whole(self, wanted: Wanted) -> bool:
         """Whether all files of an archive are there with their sizes, and it is the archive that the table means."""
         entry, root = self.entries.get(wanted.file), self.path.parent
-        if entry is None or not entry.files or wanted.archive.md5 not in (None, entry.md5):
+        if entry is None or not entry.files or wanted.archive.md5 not in (None, entry.md5, entry.table_md5):
             return False
         return all(size_of(root / name) == size for name, size in entry.files.items())
 

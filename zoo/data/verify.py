@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from zoo.data.annotations import attribute_tables, read_attribute_table
 from zoo.data.clips import Clip, find_clips
-from zoo.data.datasets import PARTS, SUBSETS, DataSet, load_datasets
+from zoo.data.datasets import DataSet, load_datasets
 from zoo.data.manifest import Manifest, md5_of, size_of
 from zoo.data.names import SPLIT_FOLDERS, bare_name, parse_name
 from zoo.data.published import Facts, facts_of, published_rate
@@ -94,7 +94,7 @@ def _verify(folder: Path, name: str | None, counter: CounterOf) -> Verdict:
         _look_at_names(machine_folder, [clip for clip in clips if clip.path.parent.parent == machine_folder], verdict)
     if dataset is not None:
         _look_at_archives(folder, dataset, verdict)
-        verdict.notes += _absent(name, dataset, {clip.machine for clip in clips}, folder)
+        verdict.notes += _absent(name, dataset, clips, folder)
     return verdict
 
 
@@ -247,9 +247,18 @@ def _look_at_archives(folder: Path, dataset: DataSet, verdict: Verdict) -> None:
             verdict.faults.append(f"{len(gone)} file(s) of {file} are missing or not whole, first {gone[0]}")
 
 
-def _absent(name: str, dataset: DataSet, machines: set[str], folder: Path) -> Iterator[str]:
-    for subset in dict.fromkeys(SUBSETS.values()):
-        parts = [part for part in PARTS if SUBSETS[part] == subset and part in dataset.parts]
-        absent = [machine for part in parts[:1] for machine in dataset.parts[part].archives if machine not in machines]
-        if absent:
-            yield f"not here: {', '.join(absent)}; asdzoo data fetch {name} --part {parts[0]} --to {folder.parent}"
+def _absent(name: str, dataset: DataSet, clips: Sequence[Clip], folder: Path) -> Iterator[str]:
+    """Machines that are not there, and machines of which one of two parts is not there."""
+    having = {split: {clip.machine for clip in clips if clip.split == split} for split in ("train", "test")}
+    for part, published in dataset.parts.items():
+        again = f"asdzoo data fetch {name} --to {folder.parent} --part {part}"
+        both = [machine for machine in published.archives if not {machine} & (having["train"] | having["test"])]
+        if both and part != "evaluation":
+            yield f"not here: {', '.join(both)}; {again}"
+        # machines of one year's development and evaluation set (until 2022) cannot be told apart by their splits
+        alone = [machine for machine in published.archives if part == "dev" or machine not in dataset.parts["dev"].archives]
+        half = [machine for machine in alone if machine not in both]
+        for split, fetched_by in (("train", "additional"), ("test", "evaluation")):
+            lacking = [machine for machine in half if machine not in having[split]]
+            if lacking and part == fetched_by:
+                yield f"without {split} clips: {', '.join(lacking)}; {again}"

@@ -97,7 +97,7 @@ class Mirror:
         if fault.kind == "status":
             self._send(request, fault.value, b"no", dict(fault.headers))
             return
-        if match := re.fullmatch(r"/api/records/(\d+)", request.path):
+        if (match := re.fullmatch(r"/api/records/(\d+)", request.path)) and request.path not in self.files:
             if int(match[1]) not in self.records:
                 self._send(request, 404, b"")
                 return
