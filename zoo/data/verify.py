@@ -92,6 +92,10 @@ def _verify(folder: Path, name: str | None, counter: CounterOf) -> Verdict:
     verdict.faults += [str(double) for double in doubles]
     for machine_folder in sorted({clip.path.parent.parent for clip in clips}):
         _look_at_names(machine_folder, [clip for clip in clips if clip.path.parent.parent == machine_folder], verdict)
+    verdict.faults += [str(problem) for problem in clips.problems if problem.severity == "error"]
+    for problem in clips.problems:  # what is a fault above needs no second line
+        if problem.severity == "warning" and not any(fault.startswith(str(problem.path)) for fault in verdict.faults):
+            verdict.notes.append(str(problem))
     if dataset is not None:
         _look_at_archives(folder, dataset, verdict)
         verdict.notes += _absent(name, dataset, clips, folder)
@@ -213,7 +217,8 @@ def _look_at_names(folder: Path, clips: Sequence[Clip], verdict: Verdict) -> Non
     if "test_rename" in splits and any(split == "test_rename" for split, _ in taken):
         splits.pop("test", None)
     for split, names in splits.items():
-        if odd := [name for name in names if (split, name) not in taken]:
+        odd = [name for name in names if clips[0].year != OWN and parse_name(name, split) is None]
+        if odd:
             verdict.faults.append(f"{folder / split}: {len(odd)} file(s) without a name of the challenge, first {odd[0]}")
     tables = attribute_tables(folder)
     here, rows = {bare_name(clip.name) for clip in clips}, set()

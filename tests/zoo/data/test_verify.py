@@ -103,7 +103,9 @@ def test_blind_names_are_counted_as_a_whole(tmp_path: Path, monkeypatch: pytest.
 def test_a_clip_that_is_there_twice_is_named(small_2025: Path) -> None:
     first = wavs(small_2025, "dev_data/raw/fan/train/*.wav")[0]
     write_wav(small_2025 / "eval_data/raw/fan/train" / first.name)
-    assert any("has the name of" in fault for fault in look(small_2025).faults)
+    assert any("repeats 1 recording(s)" in note for note in look(small_2025).notes)
+    write_wav(small_2025 / "eval_data/raw/fan/train" / first.name, seconds=0.06)
+    assert any("both hold other recordings of fan" in fault for fault in look(small_2025).faults)
 
 
 def test_numbers_and_attributes_of_2026(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
