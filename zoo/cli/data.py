@@ -120,7 +120,12 @@ def verify(
         for note in verdict.notes:
             out.print(f"note: {note}")
     faults = sum(len(verdict.faults) for verdict in verdicts)
-    out.print(f"{folder}: " + (f"{faults} fault(s)" if faults else "as published, as far as the facts go"))
+    if faults:
+        out.print(f"{folder}: {faults} fault(s)")
+    elif any(verdict.published for verdict in verdicts):
+        out.print(f"{folder}: as published, as far as the facts go")
+    else:
+        out.print(f"{folder}: nobody published these recordings, so there is nothing to compare; next: asdzoo scan {folder}")
     return 1 if faults else 0
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,6 +77,8 @@ def one_at_a_time(root: Path) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(root / ".lock").acquire(timeout=0):
+            for left in root.glob(".partial-*"):  # of a process that was killed while it wrote here
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
             yield
     except Timeout:
         raise AsdzooError(f"another `asdzoo data fetch` is at work in {root}", "wait for it, or stop it first") from None

@@ -53,6 +53,7 @@ class Verdict:
     rows: list[Row] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    published: bool = True  # False for recordings of one's own
 
 
 class _Heard(NamedTuple):
@@ -81,7 +82,7 @@ def _verify(folder: Path, name: str | None, counter: CounterOf) -> Verdict:
     clips = find_clips(folder, "2021" if name == _LIKE_2021 else name)
     name = name or clips[0].year
     dataset = load_datasets().get(name)
-    verdict = Verdict(folder, dataset.title if dataset else "recordings of one's own")
+    verdict = Verdict(folder, dataset.title if dataset else "recordings of one's own", published=dataset is not None)
     unique, doubles = without_duplicates(clips)
     heard = _hear(unique, counter(f"reading {folder.name}"))
     for (machine, section), group in groupby(unique, key=lambda clip: (clip.machine, clip.section)):
@@ -129,10 +130,10 @@ def _count_faults(clips: Sequence[Clip], facts: Facts, year: str) -> Iterator[st
     train, test, extra = (_split(clips, split) for split in ("train", "test", "supplemental"))
     if facts.train is not None and (train or development):
         domains = Counter(str(clip.domain) for clip in train)
-        yield from _differing("training clip(s)", domains, facts.train)
+        yield from _differing("training clips", domains, facts.train)
     cells = _cells(test)
     if facts.test is not None and (cells or development):
-        yield from _differing("test clip(s)", cells, facts.test)
+        yield from _differing("test clips", cells, facts.test)
     elif facts.test_sum is not None and test and len(test) != facts.test_sum:
         yield f"{len(test)} test clips, as published {facts.test_sum}"
     if facts.supplemental is not None and train and len(extra) != facts.supplemental:
@@ -149,9 +150,14 @@ def _count_faults(clips: Sequence[Clip], facts: Facts, year: str) -> Iterator[st
 
 
 def _differing(what: str, found: Mapping[str, int], published: Mapping[str, int]) -> Iterator[str]:
-    for key in sorted({*found, *published}):
-        if found.get(key, 0) != published.get(key, 0):
-            yield f"{found.get(key, 0)} {key} {what}, as published {published.get(key, 0)}"
+    """One sentence about all kinds that differ."""
+    odd = [key for key in sorted({*found, *published}) if found.get(key, 0) != published.get(key, 0)]
+    if odd:
+        yield f"{_listed(odd, found)} {what}, as published {_listed(odd, published)}"
+
+
+def _listed(keys: Sequence[str], counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{counts.get(key, 0)} {key}" for key in keys)
 
 
 def _sound_faults(clips: Sequence[Clip], heard: Mapping[Clip, _Heard], facts: Facts, year: str) -> Iterator[str]:

@@ -69,8 +69,8 @@ def test_every_difference_is_named(small_2025: Path) -> None:
     write_wav(fan / "train" / "holiday.wav")
     faults = "\n".join(look(small_2025).faults)
     for sentence in (
-        "fan 00: 0 target training clip(s), as published 1",
-        "fan 00: 1 source anomaly test clip(s), as published 2",
+        "fan 00: 0 target training clips, as published 1 target",
+        "fan 00: 1 source anomaly test clips, as published 2 source anomaly",
         "fan 00: 1 supplemental clips, as published 2",
         f"fan 00: 1 clip(s) have not 16000 Hz, first {one.name} (44100 Hz, 1 channel(s), 0.05 s)",
         f"fan 00: 1 clip(s) have not 1 channel(s), first {two.name} (16000 Hz, 2 channel(s), 0.05 s)",
@@ -143,6 +143,7 @@ def test_recordings_of_ones_own_have_nothing_to_differ_from(tmp_path: Path) -> N
     verdict = look(write_tree(tmp_path, "own", domains=False))
     assert verdict.faults == []
     assert [row.counted for row in verdict.rows] == [False]
+    assert not verdict.published
 
 
 def test_the_facts_are_of_known_machines_and_one_rate() -> None:
@@ -163,6 +164,12 @@ def verifying_machines(year: str) -> Iterable[str]:
     return load_yaml(shipped_configs() / "recordings.yaml")["years"][year].get("machines", {})
 
 
+def test_the_command_says_so_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_tree(tmp_path, "own", domains=False)
+    assert main(["data", "verify", str(data)]) == 0
+    assert "nobody published these recordings" in capsys.readouterr().out
+
+
 def test_the_command_says_it_and_counts(small_2025: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "verify", str(small_2025)]) == 0
     out = capsys.readouterr().out
@@ -171,7 +178,7 @@ def test_the_command_says_it_and_counts(small_2025: Path, capsys: pytest.Capture
     remove(wavs(small_2025, "dev_data/raw/fan/train/*_target_*.wav"))
     assert main(["data", "verify", str(small_2025), "--year", "2025"]) == 1
     out = capsys.readouterr().out
-    assert "error: fan 00: 0 target training clip(s), as published 1" in out
+    assert "error: fan 00: 0 target training clips, as published 1 target" in out
     assert "2 fault(s)" in out
 
 
