@@ -104,7 +104,9 @@ class EncoderContract:
         encoder = self.made(1)
         state = {name: value.contiguous() for name, value in encoder.state_dict().items()}
         save_file(state, tmp_path / "file.safetensors")
-        sizes = reading.check(tmp_path / "file.safetensors").sizes
+        checkpoint = reading.held(self.kind, reading.read(tmp_path / "file.safetensors"))
+        assert checkpoint is not None
+        sizes = self.kind.told(checkpoint)
         given = self.kind.sizes.model_validate(self.kind.tiny).model_dump()
         assert sizes
         assert {key: given[key] for key in sizes} == sizes

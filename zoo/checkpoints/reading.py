@@ -96,7 +96,7 @@ def filled(kind: type[Kind], name: str, source: str | None, given: Mapping[str, 
     """
     path = checkpoints.locate(source)
     content = read(path)
-    checkpoint = _held(kind, content)
+    checkpoint = held(kind, content)
     if checkpoint is None:
         others = [other for other, _ in _claimants(content)]
         if not others:
@@ -127,7 +127,7 @@ def check(path: Path) -> Report:
     if not claimants:
         raise _unknown(content)
     (name, kind), *others = claimants
-    checkpoint = _held(kind, content)
+    checkpoint = held(kind, content)
     assert checkpoint is not None
     sizes = _told(kind, checkpoint)
     with torch.device("meta"):
@@ -197,7 +197,7 @@ def renamed(content: Content, mark: str, prefixes: Iterable[str]) -> dict[str, A
     return None
 
 
-def _held(kind: type[Loadable], content: Content) -> Checkpoint | None:
+def held(kind: type[Loadable], content: Content) -> Checkpoint | None:
     """What a file holds for one encoder; None when it is no file of its. Raises: AsdzooError for what is no tensor."""
     names = kind.claim(content)
     if names is None:
@@ -239,4 +239,10 @@ def _told(kind: type[Loadable], checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _build(kind: type[Kind], sizes: Mapping[str, Any], path: Path) -> Kind:
-    return kind(parse(kind.sizes, sizes, str(path)))
+    config = parse(kind.sizes, sizes, str(path))
+    try:
+        return kind(config)
+    except ValueError as problem:  # of a library that the encoder is built with
+        raise AsdzooError(
+            f"{path}: no encoder can be built of its sizes: {problem}", "say what it does not tell in model.sizes"
+        ) from problem

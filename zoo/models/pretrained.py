@@ -64,7 +64,10 @@ class Config(Frozen):
         kind = _kind(self.encoder)
         parse(kind.sizes, self.sizes, "sizes")
         if not kind.spectral and self.augment != _NO_MASKS:
-            raise ValueError(f"augment masks spectra, and {self.encoder} hears waves: leave it out")
+            raise AsdzooError(
+                f"augment masks spectra, and {self.encoder} hears waves",
+                "leave it out; over a base, --set 'model.augment={frequency: 0, time: 0}'",
+            )
         return self
 
 

@@ -229,6 +229,16 @@ def test_a_file_that_two_encoders_know_is_said_to_be_of_both(
     assert "eat or twin" in capsys.readouterr().out
 
 
+def test_sizes_that_a_library_refuses_are_one_sentence(beats_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("embed_dim must be divisible by num_heads")
+
+    monkeypatch.setattr(beats.BEATs, "__init__", refuse)
+    with pytest.raises(AsdzooError, match=r"beats\.pt: no encoder can be built of its sizes: embed_dim must be") as caught:
+        weights.check(beats_path)
+    assert "model.sizes" in caught.value.hint
+
+
 def test_json_beside_a_checkpoint(tmp_path: Path) -> None:
     assert weights.beside(tmp_path / "model.safetensors", "config.json") == {}
     (tmp_path / "config.json").write_text('{"model_type": "wavlm"}')

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from tests.zoo.formula import waves
 from zoo.encoders._base import at_least
+from zoo.encoders.beats import BEATs
 from zoo.errors import AsdzooError
-from zoo.models.pretrained import Config, build
+from zoo.models.pretrained import AugmentConfig, Config, Pretrained, build
 from zoo.networks import InputShape, Network
 from zoo.systems import load_system, system_of
 
@@ -75,6 +76,18 @@ def test_augmentation_and_dropout_are_for_training_only(name: str) -> None:
     wave = waves(2)
     assert torch.equal(network.eval()(wave), network(wave))
     assert not torch.equal(network.train()(wave), network(wave))
+
+
+def test_waves_are_not_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BEATs, "spectral", False)
+    assert Config(encoder="beats").augment == AugmentConfig(frequency=0, time=0)
+    again = Config.model_validate(Config(encoder="beats").model_dump())
+    assert again.augment == AugmentConfig(frequency=0, time=0)
+    with pytest.raises(AsdzooError, match="augment masks spectra, and beats hears waves"):
+        Config(encoder="beats", augment=AugmentConfig(time=5))
+    network = tiny("beats_lora_tiny", ("model.augment={frequency: 0, time: 0}",))
+    assert isinstance(network, Pretrained)
+    assert isinstance(network.augment, torch.nn.Identity)
 
 
 @pytest.mark.parametrize("length", [1, 3, 7, 20, 30])
