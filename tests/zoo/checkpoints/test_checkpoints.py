@@ -199,14 +199,14 @@ def test_a_file_of_another_size_passes_check_and_becomes_a_system(tmp_path: Path
     assert weights.check(path).sizes == {"layers": 2, "width": 1024, "hidden": 4096, "columns": 64}
     settings = [f"model.weights={path}", "model.init=checkpoint"]
     with pytest.raises(AsdzooError, match=r"has width 1024, model\.sizes\.width is 64"):
-        load_system("eat_lora_tiny", settings).build_network(3, 0)
+        load_system("eat_lora_tiny", settings).build_network([""] * 3, 0)
     system = load_system("eat_lora_tiny", [*settings, "model.sizes={}"])
-    network = system_of("again", system.resolved(), "run.json").build_network(3, 0)
+    network = system_of("again", system.resolved(), "run.json").build_network([""] * 3, 0)
     assert network.dim == 1024
     assert not network.untrained
     assert torch.equal(network.state_dict()["encoder.extra_tokens"], wide.extra_tokens)
     with pytest.raises(AsdzooError, match="layers 7-12, the encoder has 1-2") as caught:
-        load_system("eat_lora", [f"model.weights={path}"]).build_network(3, 0)
+        load_system("eat_lora", [f"model.weights={path}"]).build_network([""] * 3, 0)
     assert "model.tuning.raised=null" in caught.value.hint
 
 
