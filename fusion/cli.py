@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -11,6 +11,8 @@ from zoo.errors import AsdzooError, unknown_name
 
 if TYPE_CHECKING:
     from fusion.join import Joined
+
+N = TypeVar("N", bound=str)
 
 app = typer.Typer()
 
@@ -62,6 +64,8 @@ def evaluate_run(names: Sequence[str] | None, run: Path) -> None:
         )
     out.print(tables.by_machine(found.judged))
     out.print(tables.official_scores(found.judged, found.compared))
+    if found.families:
+        out.print(tables.families(found.families))
     out.print(f"written: {run / 'evaluation.csv'}")
 
 
@@ -73,7 +77,9 @@ def fuse(
     skip_missing: Annotated[bool, typer.Option("--skip-missing", help="Go on without members that were not trained.")] = False,
     group: Annotated[list[str] | None, typer.Option(help="File a machine in a group: MyPump=periodic.")] = None,
     systems: Annotated[str | None, typer.Option(help="Only these systems: a,b.")] = None,
-    method: Annotated[str, typer.Option(help="How weights are found: averaged, grid, greedy, equal.")] = "averaged",
+    method: Annotated[
+        str, typer.Option(help="How weights are found: averaged, grid, greedy, equal, normal-only.")
+    ] = "averaged",
     combiner: Annotated[str | None, typer.Option(help="weighted (the default), train-rank, rank, min, max.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the result; the ensemble's, or fused.")] = None,
     resubstitution: Annotated[
@@ -90,6 +96,9 @@ def fuse(
         str | None,
         typer.Option(help="Optuna storage (URL or journal file) that hosts may share. Default: RUN/ensembles/study.log."),
     ] = None,
+    calibrate_by: Annotated[
+        str, typer.Option(help="Members on the scale of their machine's training scores, or of each domain's: machine, domain.")
+    ] = "machine",
     leave_out: Annotated[
         str,
         typer.Option(help="Weights of development machines have not seen the labels of their machine, or group."),
@@ -100,29 +109,31 @@ def fuse(
     explain: Annotated[bool, typer.Option("--explain", help="Show what each member brings to each machine.")] = False,
 ) -> None:
     """Join the scores of several systems into one, with given weights or with weights found on the labelled machines."""
-    from fusion.combine import COMBINERS
-    from fusion.fit import LEAVE_OUT, Plan
+    from fusion.combine import CALIBRATE_BY, COMBINERS
+    from fusion.fit import LEAVE_OUT, WAYS, Plan
     from fusion.join import join
-    from fusion.search import METHODS
     from fusion.study import SAMPLERS, Studies
     from zoo.data.groups import parse_assignments
     from zoo.running.folder import Run
 
-    if method not in METHODS:
-        raise unknown_name("method", method, METHODS)
-    if combiner is not None and combiner not in COMBINERS:
-        raise unknown_name("combiner", combiner, COMBINERS)
-    if sampler not in SAMPLERS:
-        raise unknown_name("sampler", sampler, SAMPLERS)
-    if leave_out not in LEAVE_OUT:
-        raise unknown_name("kind to leave out", leave_out, LEAVE_OUT)
-    if ensemble is not None and (groups or systems or combiner or resubstitution or method != "averaged"):
+    brought = groups or systems or combiner or resubstitution or method != "averaged" or calibrate_by != "machine"
+    if ensemble is not None and brought:
         raise AsdzooError(
-            "--ensemble brings its own members, weights and combiner",
-            "leave out --groups, --systems, --method, --combiner and --resubstitution, or leave out --ensemble",
+            "--ensemble brings its own members, weights, combiner and scale",
+            "leave out --groups, --systems, --method, --combiner, --calibrate-by and --resubstitution, or --ensemble",
         )
     filed = parse_assignments(group or [])
-    plan = Plan(method, combiner or "weighted", tuple(groups or []), filed, minimum_machines, leave_out, resubstitution)
+    plan = Plan(
+        _one_of("method", method, WAYS),
+        _one_of("combiner", combiner or "weighted", COMBINERS),
+        tuple(groups or []),
+        filed,
+        minimum_machines,
+        _one_of("kind to leave out", leave_out, LEAVE_OUT),
+        _one_of("scale", calibrate_by, CALIBRATE_BY),
+        resubstitution,
+    )
+    proposing = _one_of("sampler", sampler, SAMPLERS)
     members = [part.strip() for part in systems.split(",") if part.strip()] if systems is not None else None
     opened = Run(run).require()
     with opened.lock():
@@ -133,10 +144,17 @@ def fuse(
             filed=filed,
             name=name,
             skip_missing=skip_missing,
-            studies=Studies(sampler, trials, timeout, seed, run / "ensembles" / "study.log", storage, _bar),
+            studies=Studies(proposing, trials, timeout, seed, run / "ensembles" / "study.log", storage, _bar),
         )
     _report(joined, explain)
     out.print(f"written: {run / 'ensembles' / f'{joined.name}.yaml'}, {opened.score_path(joined.name)}")
+
+
+def _one_of(kind: str, name: str, known: Sequence[N]) -> N:
+    for one in known:
+        if one == name:
+            return one
+    raise unknown_name(kind, name, known)
 
 
 def _bar(sizes: Iterable[int], total: int) -> Iterator[int]:
@@ -153,11 +171,14 @@ def _bar(sizes: Iterable[int], total: int) -> Iterator[int]:
 def _report(joined: "Joined", explain: bool) -> None:
     from fusion import display as tables
     from fusion.explain import contributions
+    from fusion.normal_only import judged_by_normals
     from fusion.objective import Objective
 
     ensemble, systems = joined.ensemble, joined.stacked.systems
     for note in joined.notes:
         warn(note)
+    if ensemble.found and ensemble.found.method == "normal-only":
+        out.print(tables.normal_only(judged_by_normals(joined.stacked)))
     out.print(tables.weights(joined.name, ensemble, systems))
     found = ensemble.found
     if found and found.resubstitution is not None:

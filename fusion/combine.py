@@ -24,6 +24,8 @@ from zoo.scores import ScoreTable
 
 Combiner = Literal["weighted", "train-rank", "rank", "min", "max"]
 COMBINERS: tuple[Combiner, ...] = get_args(Combiner)
+CalibrateBy = Literal["machine", "domain"]
+CALIBRATE_BY: tuple[CalibrateBy, ...] = get_args(CalibrateBy)
 _CLIP = ["year", "machine", "section", "split", "clip"]
 _SAID = ["domain", "label"]
 
@@ -67,12 +69,14 @@ class Stack:
         return Stack(systems, self.clips, self.calibrated[[self.systems.index(system) for system in systems]])
 
 
-def stack(tables: Mapping[str, ScoreTable], *, partial: bool = False) -> Stack:
-    """Lay the tables of several systems side by side.
+def stack(tables: Mapping[str, ScoreTable], *, partial: bool = False, calibrate_by: CalibrateBy = "machine") -> Stack:
+    """Lay the tables of several systems side by side, with their calibrated scores or, by domain, calibrated anew.
 
     Raises: AsdzooError when two systems scored different clips of a machine, or say different things of one; and, unless
     `partial`, when a system has no scores at all for a machine that another one has.
     """
+    if calibrate_by == "domain":
+        tables = {system: Calibration.fit(table, by_domain=True).apply(table) for system, table in tables.items()}
     frames = {system: _of_system(table, system) for system, table in tables.items()}
     years = {table.year for table in tables.values()}
     if len(years) > 1:

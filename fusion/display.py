@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from fusion.ensemble import Ensemble
-from fusion.evaluation import Evaluation
+from fusion.evaluation import Evaluation, Family
 from fusion.intervals import Difference, Interval
+from fusion.normal_only import FromNormals
 from zoo.console import table
+
+MOST_COLUMNS = 8  # members side by side
 
 
 def by_machine(evaluations: Sequence[Evaluation]) -> Table:
@@ -45,25 +48,53 @@ def official_scores(evaluations: Sequence[Evaluation], compared: Mapping[str, Di
     return table("Official score", ["system", "score", "95 % interval", "organisers' ±", "less the best (95 % interval)"], rows)
 
 
+def families(found: Sequence[Family]) -> Table:
+    """Systems that were trained with several seeds: what a new seed alone changes, and differences in that unit."""
+    rows = [
+        [
+            one.system,
+            one.seeds,
+            one.mean,
+            one.spread,
+            None if one.less is None else f"{one.less:+.4f} ({one.spreads:.1f} spreads)",
+        ]
+        for one in found
+    ]
+    return table("Over seeds", ["system", "seeds", "mean", "spread", "less the best mean"], rows)
+
+
 def weights(name: str, ensemble: Ensemble, systems: Sequence[str]) -> Table:
     """Weights by group."""
     only = len(ensemble.weights) == 1
-    rows = [
-        ["all" if only else key, *(float(vector.get(system, 0)) for system in systems)]
-        for key, vector in ensemble.weights.items()
-    ]
-    return table(f"Weights of {name}", ["group", *systems], rows)
+    vectors = {"all" if only else key: vector for key, vector in ensemble.weights.items()}
+    return _by_member(f"Weights of {name}", "group", systems, _cells(vectors, systems))
 
 
 def held_out_weights(ensemble: Ensemble, systems: Sequence[str]) -> Table:
     """Weights of each development machine, found without it."""
-    rows = [
-        [machine, *(float(vector.get(system, 0)) for system in systems)] for machine, vector in ensemble.development.items()
-    ]
-    return table("Development machines: weights found without them", ["machine", *systems], rows)
+    title = "Development machines: weights found without them"
+    return _by_member(title, "machine", systems, _cells(ensemble.development, systems))
 
 
 def contributions(brought: Mapping[str, Sequence[float | None]], systems: Sequence[str]) -> Table:
     """What each member brings to each machine."""
-    rows = [[machine, *(None if value is None else f"{value:+.4f}" for value in values)] for machine, values in brought.items()]
-    return table("What each member brings: score less the score without it", ["machine", *systems], rows)
+    cells = {machine: [None if value is None else f"{value:+.4f}" for value in values] for machine, values in brought.items()}
+    return _by_member("What each member brings: score less the score without it", "machine", systems, cells)
+
+
+def normal_only(found: Sequence[FromNormals]) -> Table:
+    """What normal clips alone say of each system, and which ones were taken."""
+    rows = [[one.system, one.agreement, one.imbalance, one.stability, "yes" if one.taken else "no"] for one in found]
+    return table("From normal training clips alone", ["system", "agreement", "imbalance", "stability", "taken"], rows)
+
+
+def _cells(vectors: Mapping[str, Mapping[str, float]], systems: Sequence[str]) -> dict[str, list[float]]:
+    return {key: [float(vector.get(system, 0)) for system in systems] for key, vector in vectors.items()}
+
+
+def _by_member(title: str, key: str, systems: Sequence[str], cells: Mapping[str, Sequence[object]]) -> Table:
+    """A row for each key and a column for each system; the other way round where the systems are many."""
+    if len(systems) <= MOST_COLUMNS:
+        return table(title, [key, *systems], [[name, *values] for name, values in cells.items()])
+    rows = [[system, *(values[position] for values in cells.values())] for position, system in enumerate(systems)]
+    return table(title, ["member", *cells], rows)

@@ -16,7 +16,7 @@ from typing import Any, Self
 import yaml
 from pydantic import Field, field_validator
 
-from fusion.combine import Combiner
+from fusion.combine import CalibrateBy, Combiner
 from zoo.config import Frozen, load_yaml, parse, shipped_configs
 from zoo.data.groups import group_of, load_groups
 from zoo.errors import AsdzooError, unknown_name
@@ -36,7 +36,7 @@ class Member(Frozen):
 class Found(Frozen):
     """How the weights were found."""
 
-    method: str  # averaged, grid, greedy, equal
+    method: str  # averaged, grid, greedy, equal, normal-only
     sampler: str | None = None  # that proposed the candidates: qmc, tpe, cmaes
     trials: int | None = None  # candidates tried
     seed: int | None = None  # of the sampler
@@ -54,6 +54,7 @@ class Ensemble(Frozen):
     description: str
     paper: str = ""
     combiner: Combiner = "weighted"
+    calibrate_by: CalibrateBy = "machine"  # domain: members are calibrated anew, source and target each on its own
     groups: dict[str, str] = Field(default_factory=dict)  # machine -> group, beyond configs/groups.yaml
     weights: dict[str, Weights] = Field(min_length=1)  # by group or machine, and `others`
     development: dict[str, Weights] = Field(default_factory=dict)  # by machine: weights found without it

@@ -28,7 +28,7 @@ from fusion.run_scores import scored_names
 from zoo.errors import unknown_name
 from zoo.files import whole_file
 from zoo.running.folder import Run
-from zoo.scores import ScoreTable
+from zoo.scores import ScoreTable, families_of
 
 COLUMNS = ["system", "machine", "section", "auc_source", "auc_target", "pauc", "hmean"]
 
@@ -127,11 +127,41 @@ def less_than_best(tables: Mapping[str, ScoreTable]) -> dict[str, Difference | N
 
 
 @dataclass(frozen=True)
+class Family:
+    """Official scores of one system over its seeds."""
+
+    system: str
+    seeds: int
+    mean: float
+    spread: float  # standard deviation over the seeds
+    less: float | None  # mean less that of the best family; None for the best
+    spreads: float  # the same in spreads, those of all families pooled
+
+
+def families(scores: Mapping[str, float]) -> list[Family]:
+    """The systems that occur with several seeds, best mean first; scores by name of the score table."""
+    values = {name: np.array([scores[member] for member in members]) for name, members in families_of(scores).items()}
+    values = {name: own for name, own in values.items() if len(own) > 1}
+    if not values:
+        return []
+    pooled = float(np.sqrt(np.mean([own.var(ddof=1) for own in values.values()])))
+    best = max(values, key=lambda name: float(values[name].mean()))
+    found = []
+    for name, own in sorted(values.items(), key=lambda pair: -float(pair[1].mean())):
+        less = float(own.mean() - values[best].mean())
+        spreads = abs(less) / pooled if pooled > 0 else 0.0 if less == 0 else float("inf")
+        spread = float(own.std(ddof=1))
+        found.append(Family(name, len(own), float(own.mean()), spread, None if name == best else less, spreads))
+    return found
+
+
+@dataclass(frozen=True)
 class RunEvaluation:
     """Systems and ensembles of one run, judged."""
 
     judged: list[Evaluation]  # those that could be scored
     compared: dict[str, Difference | None]  # by system: how it compares with the best of them
+    families: list[Family]  # systems with several seeds
     notes: list[str]
 
 
@@ -152,7 +182,15 @@ def evaluate_run(run: Run, names: Sequence[str] | None = None) -> RunEvaluation:
     shown = [evaluation for evaluation in evaluations if not names or evaluation.system in names]
     judged = [evaluation for evaluation in shown if evaluation.score is not None]
     compared = less_than_best({evaluation.system: scores[evaluation.system] for evaluation in judged}) if judged else {}
-    return RunEvaluation(judged, compared, list(dict.fromkeys(note for evaluation in shown for note in evaluation.notes)))
+    official_scores = {evaluation.system: evaluation.score for evaluation in judged if evaluation.score is not None}
+    notes = [*(note for evaluation in shown for note in evaluation.notes), *below_chance(official_scores)]
+    return RunEvaluation(judged, compared, families(official_scores), list(dict.fromkeys(notes)))
+
+
+def below_chance(scores: Mapping[str, float]) -> list[str]:
+    """A sentence naming the systems or ensembles whose official score is below 0.5."""
+    low = [f"{name} ({score:.3f})" for name, score in scores.items() if score < 0.5]
+    return [f"below chance: {', '.join(low)}; inverted? (larger = more anomalous)"] if low else []
 
 
 def _scores(frame: pd.DataFrame, section: Section) -> Floats:

@@ -6,32 +6,42 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from fusion.combine import Combiner, Stack
+from fusion.combine import CalibrateBy, Combiner, Stack
 from fusion.crossfit import CrossFit, cross_fit
 from fusion.ensemble import OTHERS, Ensemble, Found, Weights
 from fusion.metrics import Floats
+from fusion.normal_only import judged_by_normals
 from fusion.objective import Objective, Parts
-from fusion.search import SETTINGS, Method, Problem
+from fusion.search import METHODS, SETTINGS, Method, Problem
 from fusion.simplex import STEP, lattice, on_simplex, starts
 from fusion.study import LABEL_BLIND, Studies
 from zoo.data.groups import group_of, load_groups
 from zoo.errors import unknown_name
 from zoo.scores import families_of
 
+Way = Method | Literal["normal-only"]
+WAYS: tuple[Way, ...] = (*METHODS, "normal-only")
 LeaveOut = Literal["machine", "group"]
 LEAVE_OUT: tuple[LeaveOut, ...] = get_args(LeaveOut)
+
+
+_ON_NORMALS = (
+    "members are chosen by normal training clips alone: no label says whether the choice is good, and what development "
+    "machines say need not hold for others"
+)
 
 
 @dataclass(frozen=True)
 class Plan:
     """What `asdzoo fuse` was asked for."""
 
-    method: Method = "averaged"
+    method: Way = "averaged"
     combiner: Combiner = "weighted"
     groups: tuple[str, ...] = ()  # groups that get a weight vector of their own
     filed: Mapping[str, str] | None = None  # machine -> group, beyond configs/groups.yaml
     minimum_machines: int = 2  # a named group with fewer labelled machines takes the common weights
     leave_out: LeaveOut = "machine"  # what a development machine's weights have not seen
+    calibrate_by: CalibrateBy = "machine"  # training scores that set a member's scale: the machine's, or each domain's
     resubstitution: bool = False  # score development machines with the weights that their labels helped to find
 
 
@@ -46,15 +56,19 @@ def fit_ensemble(stacked: Stack, plan: Plan, studies: Studies | None = None) -> 
     for group in plan.groups:
         if group not in known:
             raise unknown_name("group", group, list(dict.fromkeys(known)))
-    if plan.combiner in ("min", "max"):
-        return _equal(stacked.systems, plan, [f"{plan.combiner} of the calibrated scores has no weights to find"]), None
     families = families_of(stacked.systems)
+    if plan.method == "normal-only":
+        taken = {one.system: one.members for one in judged_by_normals(stacked) if one.taken}
+        return _equal(taken, plan, [_ON_NORMALS]), None
+    if plan.combiner in ("min", "max"):
+        return _equal(families, plan, [f"{plan.combiner} of the calibrated scores has no weights to find"]), None
     objective = Objective.of(stacked, plan.combiner, families)
     if not objective.machines:
         note = (
-            "no machine has labelled test clips, so no weights can be found: equal weights (--ensemble thuee_1 needs no labels)"
+            "no machine has labelled test clips, so no weights can be found: equal weights "
+            "(--method normal-only and --ensemble thuee_1 need no labels)"
         )
-        return _equal(stacked.systems, plan, [note]), None
+        return _equal(families, plan, [note]), None
     keys, notes = _keys(objective.machines, plan)
     seeds = [name for name, members in families.items() if len(members) > 1]
     if seeds:
@@ -106,13 +120,16 @@ def _keys(machines: Sequence[str], plan: Plan) -> tuple[dict[str, str], list[str
     return {machine: group if group in own else OTHERS for machine, group in filed.items()}, notes
 
 
-def _equal(systems: Sequence[str], plan: Plan, notes: list[str]) -> Ensemble:
+def _equal(families: Mapping[str, Sequence[str]], plan: Plan, notes: list[str]) -> Ensemble:
+    weights = {member: 1 / len(families) / len(members) for members in families.values() for member in members}
+    chosen = plan.method == "normal-only"
     return Ensemble(
-        description="Equal weights",
+        description="Equal weights of the members that normal clips speak for" if chosen else "Equal weights",
         combiner=plan.combiner,
+        calibrate_by=plan.calibrate_by,
         groups=dict(plan.filed or {}),
-        weights={OTHERS: dict.fromkeys(systems, 1 / len(systems))},
-        found=Found(method="equal", notes=notes),
+        weights={OTHERS: weights},
+        found=Found(method=plan.method if chosen else "equal", notes=notes),
     )
 
 
@@ -132,6 +149,7 @@ def _ensemble(objective: Objective, plan: Plan, fit: CrossFit, notes: list[str],
     return Ensemble(
         description=f"Weights found by asdzoo fuse, method {plan.method}",
         combiner=plan.combiner,
+        calibrate_by=plan.calibrate_by,
         groups=dict(plan.filed or {}),
         weights={key: _named(objective, vector) for key, vector in vectors.items()},
         development={}

@@ -64,7 +64,8 @@ def join(
         members = given.systems
     name = _free_name(found if name is None else name, trained)
     tables = {member: run.scores(member) for member in members}
-    stacked = stack(tables, partial=skip_missing)
+    calibrate_by = way.calibrate_by if isinstance(way, Plan) else given.calibrate_by if given else "machine"
+    stacked = stack(tables, partial=skip_missing, calibrate_by=calibrate_by)
     if isinstance(way, Plan):
         stacked, more = weighable(stacked)
         notes += more

@@ -1,10 +1,11 @@
 """Which members a search can weigh, and which of them a person should look at before trusting the ensemble."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from fusion.combine import Combiner, Stack
+from fusion.evaluation import below_chance
 from fusion.metrics import Floats
 from fusion.objective import Objective
 from zoo.errors import AsdzooError, listed
@@ -71,12 +72,6 @@ def suspicions(stacked: Stack, objective: Objective | None, combiner: Combiner) 
         singles = objective.judge(np.eye(len(objective.systems))).score()
         notes += below_chance(dict(zip(objective.systems, map(float, singles), strict=True)))
     return notes
-
-
-def below_chance(scores: Mapping[str, float]) -> list[str]:
-    """A sentence naming the systems or ensembles whose official score is below 0.5."""
-    low = [f"{name} ({score:.3f})" for name, score in scores.items() if score < 0.5]
-    return [f"below chance: {', '.join(low)}; are its scores inverted (larger = more anomalous)?"] if low else []
 
 
 def heavy_tailed(stacked: Stack) -> dict[str, tuple[str, float]]:

@@ -3,13 +3,16 @@
 calibrated = (score - mean) / standard deviation, over the training clips of one (system, machine, section), whose scores are
 leave-one-out already. [T24 3] says "mean and standard deviation" but not over what; statistics of test clips are against the
 rules since 2025, so they are taken only on request.
+
+By domain, the source and the target clips have statistics of their own, and a clip gets the smaller of the two z-scores: it is
+anomalous only where it is so for both domains. The domain of the clip itself is not asked, as no evaluation clip tells it.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -42,15 +45,19 @@ class Calibration:
     """
 
     on: Literal["train", "test"]
-    statistics: dict[Key, Statistics]
+    statistics: dict[Key, Statistics]  # of all clips, or of the source domain for a key that is in `target`
+    target: dict[Key, Statistics] = field(default_factory=dict)  # of the target domain, where domains are calibrated apart
 
     @classmethod
-    def fit(cls, table: ScoreTable, on: Literal["train", "test"] = "train") -> "Calibration":
+    def fit(cls, table: ScoreTable, on: Literal["train", "test"] = "train", by_domain: bool = False) -> "Calibration":
         """Take the statistics of one split of `table`; "test" is against the 2025 rules, and the caller marks it.
+
+        With `by_domain` each domain has its own, but where one has fewer than two clips the machine's are taken for both.
 
         Raises: AsdzooError naming a machine of the table that has no such scores.
         """
         statistics: dict[Key, Statistics] = {}
+        of_target: dict[Key, Statistics] = {}
         for key, rows in _groups(table):
             scores = rows.loc[rows["split"] == on, "score"].to_numpy()
             if not len(scores):
@@ -59,11 +66,13 @@ class Calibration:
                     f"{system} has no {on} scores for {machine} section {section}, so they cannot be calibrated",
                     "run `asdzoo train-all` again with that machine's train folder in place",
                 )
-            mean, std = float(scores.mean()), float(scores.std())
-            if std <= CONSTANT * float(np.abs(scores).max()):
-                std = 1.0
-            statistics[key] = Statistics(mean, std, len(scores))
-        return cls(on, statistics)
+            domains = rows.loc[rows["split"] == on, "domain"].to_numpy()
+            source, target = scores[domains == "source"], scores[domains == "target"]
+            apart = by_domain and min(len(source), len(target)) > 1
+            statistics[key] = _statistics(source if apart else scores)
+            if apart:
+                of_target[key] = _statistics(target)
+        return cls(on, statistics, of_target)
 
     def apply(self, table: ScoreTable) -> ScoreTable:
         """`table` with `calibrated` set. Raises: AsdzooError naming a machine without statistics."""
@@ -76,13 +85,17 @@ class Calibration:
                     f"no calibration of {system} for {machine} section {section} of {year}",
                     "run `asdzoo train-all` with that machine's train folder in place",
                 )
-            frame.loc[rows.index, "calibrated"] = (rows["score"] - found.mean) / found.std
+            scores = rows["score"].to_numpy()
+            calibrated = (scores - found.mean) / found.std
+            if (target := self.target.get(key)) is not None:
+                calibrated = np.minimum(calibrated, (scores - target.mean) / target.std)
+            frame.loc[rows.index, "calibrated"] = calibrated
         return ScoreTable(frame)
 
     def save(self, path: Path) -> None:
         """Write as JSON with full float precision."""
-        entries = [dict(zip(GROUP, key, strict=True)) | found._asdict() for key, found in sorted(self.statistics.items())]
-        write_json(path, {"on": self.on, "statistics": entries})
+        content = {"on": self.on, "statistics": _entries(self.statistics)}
+        write_json(path, {**content, "target": _entries(self.target)} if self.target else content)
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":
@@ -90,21 +103,36 @@ class Calibration:
         hint = "run `asdzoo train-all` to write it again"
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            statistics = {
-                (entry["system"], entry["year"], entry["machine"], entry["section"]): Statistics(
-                    float(entry["mean"]), float(entry["std"]), int(entry["clips"])
-                )
-                for entry in content["statistics"]
-            }
+            statistics, target = _read_entries(content["statistics"]), _read_entries(content.get("target", []))
             if content["on"] not in ("train", "test"):
                 raise ValueError(f"on is {content['on']!r}, not train or test")
-            if not all(np.isfinite(found.mean) and 0 < found.std < np.inf for found in statistics.values()):
+            if not all(
+                np.isfinite(found.mean) and 0 < found.std < np.inf for found in [*statistics.values(), *target.values()]
+            ):
                 raise ValueError("a mean is not finite, or a standard deviation is not positive")
-            return cls(content["on"], statistics)
+            return cls(content["on"], statistics, target)
         except FileNotFoundError as problem:
             raise AsdzooError(f"no calibration at {path}", hint) from problem
         except (ValueError, KeyError, TypeError) as problem:
             raise AsdzooError(f"{path} is not a calibration: {problem}", hint) from problem
+
+
+def _entries(statistics: Mapping[Key, Statistics]) -> list[dict[str, object]]:
+    return [{**dict(zip(GROUP, key, strict=True)), **found._asdict()} for key, found in sorted(statistics.items())]
+
+
+def _read_entries(entries: Iterable[Mapping[str, Any]]) -> dict[Key, Statistics]:
+    return {
+        (entry["system"], entry["year"], entry["machine"], entry["section"]): Statistics(
+            float(entry["mean"]), float(entry["std"]), int(entry["clips"])
+        )
+        for entry in entries
+    }
+
+
+def _statistics(scores: np.ndarray) -> Statistics:
+    mean, std = float(scores.mean()), float(scores.std())
+    return Statistics(mean, 1.0 if std <= CONSTANT * float(np.abs(scores).max()) else std, len(scores))
 
 
 def _groups(table: ScoreTable) -> Iterator[tuple[Key, pd.DataFrame]]:

@@ -49,6 +49,16 @@ def test_search_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert run.marks() == []
 
 
+def test_many_members_stand_one_below_the_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"system_with_a_long_name_{index}" for index in range(9)]
+    make_run(tmp_path, {name: make_table(name, ["fan", "gearbox", "slider"]) for name in names})
+    assert command(tmp_path, "--explain", "--trials", "40") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    for name in names:
+        assert sum(name in line for line in lines) == 3  # weights, weights without each machine, what it brings
+    assert max(map(len, lines)) < 120
+
+
 def test_an_ensemble_is_no_system(tmp_path: Path) -> None:
     run = usual_run(tmp_path)
     assert command(tmp_path) == 0
@@ -236,7 +246,7 @@ def test_members_to_look_at_are_named(tmp_path: Path, capsys: pytest.CaptureFixt
     assert command(tmp_path) == 0
     said = capsys.readouterr().err
     assert "below chance: beta (0." in said
-    assert "inverted" in said
+    assert "inverted?" in said
     assert "beta has a training clip of fan" in said
     assert "--combiner train-rank" in said
     assert "gamma gives every clip of valve the same score" in said
@@ -323,8 +333,13 @@ def nothing_left(folder: Path) -> list[str]:
         (
             with_options("--method", "gird"),
             "unknown method 'gird' (did you mean grid?)",
-            "known: averaged, grid, greedy, equal",
+            "known: averaged, grid, greedy, equal, normal-only",
         ),
+        (with_options("--sampler", "tpr"), "unknown sampler 'tpr' (did you mean tpe?)", "known: qmc, tpe, cmaes"),
+        (with_options("--leave-out", "groups"), "unknown kind to leave out 'groups'", "known: machine, group"),
+        (with_options("--calibrate-by", "section"), "unknown scale 'section'", "known: machine, domain"),
+        (with_options("--storage", "nosuch://x"), "the storage nosuch://x cannot be opened", "sqlite:///"),
+        (with_options("--ensemble", "thuee_2", "--calibrate-by", "domain"), "--ensemble brings its own", "leave out"),
         (with_options("--combiner", "mean"), "unknown combiner 'mean'", "known: weighted, train-rank, rank, min, max"),
         (with_options("--groups", "periodc"), "unknown group 'periodc' (did you mean periodic?)", "stationary"),
         (with_options("--group", "MyPump"), "is not MACHINE=GROUP", "for example"),
