@@ -132,7 +132,7 @@ def _known_keys(kind: type[BaseModel], location: Iterable[int | str]) -> list[st
         if not blocks:
             continue
         kind = blocks[0]
-    return list(kind.model_fields)
+    return [field.alias or name for name, field in kind.model_fields.items()]
 
 
 def ablation_paths() -> dict[str, Path]:
@@ -158,13 +158,17 @@ def load_inherited(path: Path) -> dict[str, Any]:
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes` put in, block by block.
+    """`base` with `changes` put in, block by block; a block that names another model or detector takes nothing over.
 
     >>> merged({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 4}, "d": None})
     {'a': {'b': 4, 'c': 2}, 'd': None}
+    >>> merged({"detector": {"name": "knn", "k": 2}}, {"detector": {"name": "gmm"}})
+    {'detector': {'name': 'gmm'}}
     """
     result = dict(base)
     for key, value in changes.items():
-        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = merged(result[key], value) if both else value
+        old = result.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and value.get("name", old.get("name")) == old.get("name"):
+            value = merged(old, value)
+        result[key] = value
     return result

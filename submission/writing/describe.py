@@ -205,8 +205,11 @@ def _tuning(entry: SystemInfo) -> list[str]:
 
 def _external(entry: SystemInfo) -> dict[str, str]:
     """Data that the entry's pretrained weights saw, and where it is; an encoder with random weights saw none."""
+    model = _model(entry)
     seen: dict[str, str] = {}
-    for block in _encoders(_model(entry)):
+    if model.get("init") != "random":
+        seen |= _own_words("model", str(model.get("name", "unknown"))).external
+    for block in _encoders(model):
         if block.get("init") != "random":
             weights = known().get(str(block.get("weights")))
             of_weights = weights.external if weights else None

@@ -8,5 +8,5 @@ Each module `zoo/encoders/<name>.py` defines
 - `METADATA`: its words for the metadata of a submission.
 
 A system names it in `model: {name: pretrained, encoder: <name>}`, a known checkpoint in `configs/checkpoints.yaml`. Every
-encoder is held to `tests/contracts/encoders.py`.
+encoder is held to `zoo/contracts/encoders.py`.
 """

@@ -12,8 +12,8 @@ from sklearn.covariance import ShrunkCovariance
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from tests.contracts.detectors import DetectorContract, clips_of, normal
 from zoo import registry
+from zoo.contracts.detectors import DetectorContract, clips_of, normal
 from zoo.data.clips import Clip
 from zoo.detectors import (
     Detector,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tests.contracts.detectors import DetectorContract, clips_of, normal
+from zoo.contracts.detectors import DetectorContract, clips_of, normal
 from zoo.data.clips import Clip
 from zoo.detectors import FloatArray, knn
 from zoo.detectors._scale import CANDIDATES

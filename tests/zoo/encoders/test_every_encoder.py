@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.contracts.encoders import EncoderContract
 from zoo import registry
 from zoo.checkpoints.known import known
+from zoo.contracts.encoders import EncoderContract
 
 
 class TestEveryEncoder(EncoderContract):

@@ -13,6 +13,8 @@ from zoo.detectors import Detector, FloatArray
 from zoo.errors import AsdzooError
 
 Domain = Literal["source", "target"] | None
+SOURCE: list[Domain] = ["source"]
+TARGET: list[Domain] = ["target"]
 
 
 def clips_of(domains: Sequence[Domain], machine: str = "fan") -> list[Clip]:
@@ -33,7 +35,7 @@ def normal(sources: int, targets: int, dim: int = 6, seed: int = 0) -> tuple[Flo
             center * np.linspace(1, 1.5, dim) + generator.normal(size=(targets, dim)) * 0.3,
         ]
     )
-    domains: list[Domain] = ["source"] * sources + ["target"] * targets
+    domains = SOURCE * sources + TARGET * targets
     order = generator.permutation(sources + targets)
     return embeddings[order], clips_of([domains[row] for row in order])
 
@@ -147,7 +149,7 @@ class DetectorContract:
 
     @pytest.mark.parametrize("value", [0.0, 3.0])
     def test_constant_embeddings(self, value: float) -> None:
-        clips = clips_of(["source"] * 12 + ["target"] * 3)
+        clips = clips_of(SOURCE * 12 + TARGET * 3)
         constant = np.full((15, 4), value)
         detector = self.build().fit(constant, clips)
         other = constant + np.array([1.0, -2.0, 0.5, 0.25])
