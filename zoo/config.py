@@ -157,6 +157,22 @@ def load_inherited(path: Path) -> dict[str, Any]:
     return reduce(merged, reversed(layers))
 
 
+def changed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Dotted keys whose values differ, or that one side lacks, sorted.
+
+    >>> changed_keys({"model": {"dim": 8, "width": 4}}, {"model": {"dim": 16, "width": 4}, "seed": 1})
+    ['model.dim', 'seed']
+    """
+    found = []
+    for key in sorted({*old, *new}):
+        ours, theirs = old.get(key), new.get(key)
+        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+            found += [f"{key}.{below}" for below in changed_keys(ours, theirs)]
+        elif ours != theirs or (key in old) != (key in new):
+            found.append(key)
+    return found
+
+
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with `changes` put in, block by block; a block that names another model or detector takes nothing over.
 

@@ -12,13 +12,15 @@ import pandas as pd
 from accelerate import Accelerator
 
 from zoo.calibration import Calibration
+from zoo.config import changed_keys
 from zoo.data.store import WaveformStore
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, listed
+from zoo.legacy import current
 from zoo.progress import Progress, unseen
 from zoo.running import stages
 from zoo.running.folder import Run
 from zoo.running.marks import Mark
-from zoo.running.plan import Task, make_plan
+from zoo.running.plan import NOT_TRAINED, Task, make_plan
 from zoo.running.records import Parameters, SystemInfo, Versions, changed_versions, joined_versions, versions_now
 from zoo.running.stages import TaskFolder
 from zoo.scores import ScoreTable
@@ -65,6 +67,8 @@ def train_all(
         tasks = [task for task in plan if task.system is system]
         folders = [TaskFolder(run.system_folder(system.name) / task.name) for task in tasks]
         costs, done = [], [folder.trained for folder in folders]
+        if system.name in before.systems and not all(done):
+            _note_of_change(before.systems[system.name], system, [task.name for task in tasks], watcher)
         for task, folder in zip(tasks, folders, strict=True):
             hooks = watcher.begin_task(task, folder.trained)
             costs.append(stages.train(task, folder, store, accelerator, hooks))
@@ -135,6 +139,16 @@ def _write_scores(
     table = calibration.apply(raw)
     table.write(run.score_path(system.name))
     return table
+
+
+def _note_of_change(before: SystemInfo, system: System, tasks: Sequence[str], watcher: Watcher) -> None:
+    """Say why a system that was trained in this run is trained again."""
+    if set(before.tasks) <= set(tasks):
+        return
+    keys = changed_keys(current(before.config), system.resolved())
+    keys = [key for key in keys if key.partition(".")[0] not in NOT_TRAINED]
+    why = f"settings changed: {listed(keys, 5)}" if keys else "other recordings, another seed or another version of training"
+    watcher.note(f"{system.name} was trained in this run before and is trained anew: {why}")
 
 
 def _note_of_versions(run: Run, trained_by: Iterable[Versions], watcher: Watcher) -> None:

@@ -14,6 +14,8 @@ from zoo.files import fingerprint
 from zoo.systems import System
 from zoo.training.loop import VERSION
 
+NOT_TRAINED = ("description", "paper", "detector")  # blocks of a config that no training depends on
+
 
 @dataclass(frozen=True)
 class Task:
@@ -33,9 +35,7 @@ class Task:
     @property
     def name(self) -> str:
         """The task's folder: its group and a fingerprint of all that its result depends on."""
-        config = {
-            key: value for key, value in self.system.resolved().items() if key not in ("description", "paper", "detector")
-        }
+        config = {key: value for key, value in self.system.resolved().items() if key not in NOT_TRAINED}
         went_in = {"version": VERSION, "config": config, "seed": self.seed, "clips": [stamp(clip) for clip in self.clips]}
         return f"{self.group}-{fingerprint(went_in)}"
 

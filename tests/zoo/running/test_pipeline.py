@@ -24,9 +24,8 @@ SETTINGS = ["training.steps=6", "training.validate_every=2", "training.holdout=0
 
 def train(data: Path, run: Path, *more: str, systems: str = "nf_cdee_tiny,dual_branch_cnn_tiny") -> int:
     settings = [part for setting in SETTINGS for part in ("--set", setting)]
-    return main(
-        ["train-all", "--data", str(data), "--run", str(run), "--systems", systems, "--device", "cpu", *settings, *more]
-    )
+    where = ["--data", str(data), "--run", str(run), "--year", "2024"]  # a copy of a tree does not say its year
+    return main(["train-all", *where, "--systems", systems, "--device", "cpu", *settings, *more])
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +266,7 @@ def test_half_written_files_of_a_killed_command_are_nothing_and_the_next_one_rem
 
 
 def test_a_run_of_another_year_is_refused(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert train(write_tree(tmp_path, "2023", machines=["fan"], seconds=0.2), run.folder) == 2
+    assert train(write_tree(tmp_path, "2023", machines=["fan"], seconds=0.2), run.folder, "--year", "2023") == 2
     assert "is a run on 2024, these recordings are of 2023" in capsys.readouterr().err
 
 
@@ -303,6 +302,22 @@ def test_damaged_files_of_a_run_are_named(data: Path, run: Run, tmp_path: Path, 
     shown = capsys.readouterr().err
     assert "run.json is damaged" in shown
     assert "hint: delete " in shown
+
+
+def test_why_something_is_trained_anew_is_said(
+    data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied = Run(tmp_path / "copied")
+    shutil.copytree(run.folder, copied.folder)
+    said = "nf_cdee_tiny was trained in this run before and is trained anew: "
+    assert train(data, copied.folder, "--set", "training.batch=8", "--set", "model.mels=16", systems="nf_cdee_tiny") == 0
+    assert f"{said}settings changed: model.mels, training.batch" in capsys.readouterr().err
+    assert train(data, copied.folder, "--set", "training.batch=8", "--set", "model.mels=16", systems="nf_cdee_tiny") == 0
+    assert said not in capsys.readouterr().err
+    assert train(data, copied.folder, systems="nf_cdee_tiny") == 0
+    assert said not in capsys.readouterr().err  # the earlier training is there still
+    assert train(data, copied.folder, "--seed", "3", systems="nf_cdee_tiny") == 0
+    assert f"{said}other recordings, another seed or another version of training" in capsys.readouterr().err
 
 
 def test_versions_are_those_that_trained_and_a_later_one_says_so(
