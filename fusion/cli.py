@@ -173,6 +173,7 @@ def _report(joined: "Joined", explain: bool) -> None:
     from fusion.explain import contributions
     from fusion.normal_only import judged_by_normals
     from fusion.objective import Objective
+    from zoo.running.marks import sentences
 
     ensemble, systems = joined.ensemble, joined.stacked.systems
     for note in joined.notes:
@@ -197,7 +198,5 @@ def _report(joined: "Joined", explain: bool) -> None:
             out.print(tables.contributions(contributions(objective, ensemble.weights_of), systems))
         else:
             warn("no machine has labelled test clips, so what each member brings is not known")
-    if "test-ranked" in joined.marks:
-        warn("ranks take their scale from the test clips, which the rules of 2025 forbid: the run is marked test-ranked")
-    if "resubstitution" in joined.marks:
-        warn("development machines are scored with weights that saw their labels: the run is marked resubstitution")
+    for sentence in sentences(joined.marks):
+        warn(sentence)

@@ -84,6 +84,7 @@ def join(
     marks = [Mark.RESUBSTITUTION] * (isinstance(way, Plan) and way.resubstitution) + [Mark.TEST_RANKED] * (
         ensemble.combiner == "rank"
     )
+    marks += [Mark.PER_MACHINE] * bool(set(ensemble.weights) & set(stacked.machines))
     if marks:
         run.mark(*marks)
     write_ensemble(ensemble, ensemble_path(run.folder, name))

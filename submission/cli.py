@@ -12,6 +12,7 @@ from rich.text import Text
 
 import fusion.cli
 import submission.report.cli
+import submission.writing.cli
 import zoo
 import zoo.cli
 from zoo.console import err, out, print_json, replace_what_cannot_be_printed, table, visible, warn
@@ -35,6 +36,7 @@ app.registered_commands += zoo.cli.app.registered_commands
 app.registered_groups += zoo.cli.app.registered_groups
 app.registered_commands += fusion.cli.app.registered_commands
 app.registered_commands += submission.report.cli.app.registered_commands
+app.registered_commands += submission.writing.cli.app.registered_commands
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer carries its own copy of click, older ones the package
 INTERRUPTED = 130
@@ -115,6 +117,9 @@ def submit(
     report: Annotated[Path | None, typer.Option(help="Technical report (PDF); wins over the one in team.yaml.")] = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Where the zip goes. Default: RUN/submission.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Go on without some machines of the evaluation set.")] = False,
+    external: Annotated[
+        Path | None, typer.Option(help="List of allowed external resources. Default: configs/external.yaml.")
+    ] = None,
     init: Annotated[bool, typer.Option("--init", help="Write a commented team.yaml to fill in, and stop.")] = False,
 ) -> None:
     """Write the challenge's zip: scores, decisions and metadata of up to four ensembles; then check it."""
@@ -131,7 +136,16 @@ def submit(
     with opened.lock():
         names, who = choose(opened, ensemble or []), read_team(team)
         report = report or who.report
-        package = prepare(opened, names, who, method=threshold, percentile=percentile, report=report, partial=partial)
+        package = prepare(
+            opened,
+            names,
+            who,
+            method=threshold,
+            percentile=percentile,
+            report=report,
+            partial=partial,
+            external=external,
+        )
         for sentence in package.warnings:
             warn(sentence)
         path, found = write(package, out_folder or run / "submission")

@@ -146,5 +146,5 @@ def _strays(package: Package, systems: list[SystemFiles]) -> list[Fault]:
     return [
         warning("stray-file", "belongs to no part of a package", "leave it out", path)
         for path in package.sizes
-        if path not in known and not path.lower().endswith(".pdf") and "technical_report" not in path.lower()
+        if path not in known and not path.lower().endswith((".pdf", ".freeze.json")) and "technical_report" not in path.lower()
     ]

@@ -54,9 +54,7 @@ def describe(
     words = team.systems.get(ensemble, SystemWords())
     members = members_of(run, ensemble, machines)
     entries = _entries(run, ensemble, members, words)
-    seen = {name: url for entry in entries for name, url in _external(entry).items()}
-    external = [{"name": name, "url": url} for name, url in seen.items()]
-    external += [item.model_dump(exclude_none=True) for item in team.external_datasets if item.name is not None]
+    external = _external_datasets(entries, team)
     description: dict[str, Any] = {
         **_what_systems_do(entries),
         "ensemble_method_subsystem_count": len(members) if len(members) > 1 else None,
@@ -201,6 +199,18 @@ def _augmentation(entries: Sequence[SystemInfo]) -> list[str]:
 def _tuning(entry: SystemInfo) -> list[str]:
     tunings = _everywhere(entry.block("model"), "tuning")
     return ["LoRA"] if any(isinstance(tuning, Mapping) and tuning.get("mode") == "lora" for tuning in tunings) else []
+
+
+def external_datasets(run: Run, ensemble: str, team: Team, machines: Iterable[str]) -> list[dict[str, str]]:
+    """Name and address of each external dataset that an ensemble rests on, or that the team names."""
+    words = team.systems.get(ensemble, SystemWords())
+    return _external_datasets(_entries(run, ensemble, members_of(run, ensemble, machines), words), team)
+
+
+def _external_datasets(entries: Iterable[SystemInfo], team: Team) -> list[dict[str, str]]:
+    seen = {name: url for entry in entries for name, url in _external(entry).items()}
+    external = [{"name": name, "url": url} for name, url in seen.items()]
+    return external + [item.model_dump(exclude_none=True) for item in team.external_datasets if item.name is not None]
 
 
 def _external(entry: SystemInfo) -> dict[str, str]:

@@ -11,7 +11,9 @@ from submission.checking.check import Expected, check
 from submission.checking.faults import Findings
 from submission.checking.metadata import label_of
 from submission.checking.rules import MAX_SYSTEMS, TASK, Part, Rules, rules_of
-from submission.writing.describe import describe
+from submission.writing.describe import describe, external_datasets
+from submission.writing.external import allowed, unknown_resources
+from submission.writing.freeze import changes, current, freeze_path, read_freeze
 from submission.writing.pack import pack
 from submission.writing.results import development_results
 from submission.writing.team import Team
@@ -82,10 +84,12 @@ def prepare(
     percentile: float = 90.0,
     report: Path | None = None,
     partial: bool = False,
+    external: Path | None = None,
 ) -> Submission:
     """Thresholds, CSVs and metadata of the named score tables, as the year of the run asks for them.
 
-    `report` is the technical report; `partial` lets machines of the evaluation set be absent.
+    `report` is the technical report; `partial` lets machines of the evaluation set be absent; `external` is a list of allowed
+    external resources in place of the shipped one. A run that was frozen brings its freeze record.
 
     Raises: AsdzooError when a table lacks training scores or machines that another one has, or the report is no PDF.
     """
@@ -122,6 +126,12 @@ def prepare(
     stem = f"{team.label_stem}_{TASK}"
     if report is not None:
         files[f"{TASK}/{stem}.technical_report.pdf"] = _pdf(report)
+    machines = sorted({part.machine for own in parts.values() for part in own})
+    named = [item for name in names for item in external_datasets(run, name, team, machines)]
+    warnings += unknown_resources(named, allowed(external)) if rules.external_datasets else []
+    if (frozen := read_freeze(run)) is not None:
+        files[f"{TASK}/{stem}.freeze.json"] = freeze_path(run).read_bytes()
+        warnings += changes(frozen, current(run))
     expected = {part: frozenset(test["clip"]) for part, test in next(iter(parts.values())).items()}
     return Submission(stem, files, labels, tuple(decided), rules.year, expected, tuple(warnings))
 
