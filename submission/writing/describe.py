@@ -192,7 +192,8 @@ def _encoder_words(name: str) -> Words:
 
 
 def _augmentation(entries: Sequence[SystemInfo]) -> list[str]:
-    masks = [mask for entry in entries for mask in _everywhere(entry.block("model"), "augment") if isinstance(mask, Mapping)]
+    trained = [entry for entry in entries if entry.config.get("training", {}) is not None]
+    masks = [mask for entry in trained for mask in _everywhere(entry.block("model"), "augment") if isinstance(mask, Mapping)]
     return ["SpecAugment"] if any(width for mask in masks for width in mask.values()) else []
 
 

@@ -33,17 +33,19 @@ def numbers(ranges: str) -> list[int]:
     return sorted(result)
 
 
+def layer_numbers(value: object) -> object:
+    """`value` as text, when it is one layer or ranges of layers. Raises: ValueError when it is text of another form."""
+    text = str(value) if isinstance(value, int) else value
+    if isinstance(text, str) and not _RANGES.fullmatch(text):
+        raise ValueError("layers are numbers and ranges from 1, as in 1-4, 9-12")
+    return text
+
+
 class _Places(Frozen):
     matrices: tuple[str, ...] | None = None  # None: all of the plan
     layers: str | None = None  # from 1, "1-4, 9-12"; None: all of the plan
 
-    @field_validator("layers", mode="before")
-    @classmethod
-    def _readable(cls, value: object) -> object:
-        text = str(value) if isinstance(value, int) else value
-        if isinstance(text, str) and not _RANGES.fullmatch(text):
-            raise ValueError("layers are numbers and ranges from 1, as in 1-4, 9-12")
-        return text
+    _readable = field_validator("layers", mode="before")(layer_numbers)
 
 
 class Raised(_Places):

@@ -62,6 +62,7 @@ def _parsed(block: Any) -> Any:
 
 
 LossBlock = Annotated[SerializeAsAny[LossConfig], BeforeValidator(_parsed)]
+OptionalLossBlock = Annotated[SerializeAsAny[LossConfig] | None, BeforeValidator(_parsed)]  # None: there is nothing to train
 
 
 def build(config: LossConfig, dim: int, classes: int) -> Loss:

@@ -29,12 +29,16 @@ class BEATsBranch(pretrained.Config):
     """The first branch."""
 
     encoder: Literal["beats"] = "beats"
+    embedding: None = None  # detectors are given both branches as the losses see them
+    loss: LossBlock = arcface.Config()
 
 
 class EATBranch(pretrained.Config):
     """The second branch."""
 
     encoder: Literal["eat"] = "eat"
+    embedding: None = None
+    loss: LossBlock = arcface.Config()
 
 
 class Config(Frozen):
@@ -71,8 +75,8 @@ class BEATsEAT(pretrained.PretrainedNetwork):
     def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
         first, second = self.beats(waves, lengths), self.eat(waves, lengths)
         return {
-            "beats": self.branch_weight * self.beats.head(first, labels),
-            "eat": self.branch_weight * self.eat.head(second, labels),
+            "beats": self.branch_weight * self.beats.loss_of(first, labels),
+            "eat": self.branch_weight * self.eat.loss_of(second, labels),
             "whole": self.head(_joined(first, second), labels),
         }
 

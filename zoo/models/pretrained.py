@@ -2,8 +2,10 @@
 
 waves -> features -> SpecAugment -> encoder with adapters -> pooling -> projection -> embedding -> ArcFace
 
-Sources: [T24 2.3-2.4], [LoRA]. Only what training changes is saved, with the checksum of the frozen weights: adapters fit no
-other base.
+Sources: [T24 2.3-2.4], [LoRA]. With `embedding` detectors are given the encoder's tokens themselves, pooled band by band, and
+not what the loss sees. Without a loss (`loss: null`) a frozen encoder is used as it is, and nothing is trained.
+
+Only what training changes is saved, with the checksum of the frozen weights: adapters fit no other base.
 """
 
 import hashlib
@@ -11,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 from torch import Tensor, nn
 
 from zoo import losses, registry
@@ -20,9 +22,10 @@ from zoo.config import Frozen, parse
 from zoo.encoders._base import Encoder
 from zoo.errors import AsdzooError, listed
 from zoo.features.augment import SpecAugment
-from zoo.layers.lora import Tuning, add_adapters, ranks
+from zoo.layers.band_pooling import BandPooling, BandPoolingConfig
+from zoo.layers.lora import Tuning, add_adapters, layer_numbers, numbers, ranks
 from zoo.layers.pooling import PoolingName, pooling
-from zoo.losses import LossBlock, arcface
+from zoo.losses import OptionalLossBlock, arcface
 from zoo.metadata import Words
 from zoo.networks import InputShape, Network
 
@@ -38,6 +41,14 @@ class AugmentConfig(Frozen):
     time: NonNegativeInt = 80  # frames, the widest mask [T24 2.3]
 
 
+class EmbeddingConfig(BandPoolingConfig):
+    """What detectors are given of the encoder's tokens; a part for each layer and band."""
+
+    layers: str | None = None  # of the encoder, from 1, "9-12"; None: the last one
+
+    _readable = field_validator("layers", mode="before")(layer_numbers)
+
+
 class Config(Frozen):
     """The system's model."""
 
@@ -48,8 +59,9 @@ class Config(Frozen):
     tuning: Tuning = Tuning()
     pooling: PoolingName = "mean"
     projection: PositiveInt | None = None  # embedding size after a linear map without bias; None: what pooling gives
+    embedding: EmbeddingConfig | None = None  # what detectors are given; None: what the loss sees
     augment: AugmentConfig = AugmentConfig()  # of an encoder that hears spectra; waves are not masked
-    loss: LossBlock = arcface.Config()
+    loss: OptionalLossBlock = arcface.Config()  # None: of a frozen encoder that is used as it is
     checkpointing: bool = False  # compute activations twice instead of keeping them: less memory, a third slower
 
     @model_validator(mode="before")
@@ -68,10 +80,22 @@ class Config(Frozen):
                 f"augment masks spectra, and {self.encoder} hears waves",
                 "leave it out; over a base, --set 'model.augment={frequency: 0, time: 0}'",
             )
+        if self.loss is None and (
+            self.tuning.mode != "frozen" or self.projection is not None or self.pooling == "attentive_statistics"
+        ):
+            raise ValueError(
+                "loss is null, so nothing can be trained: "
+                "set tuning.mode to frozen, and leave out projection and attentive pooling"
+            )
         return self
 
 
 _NO_MASKS = AugmentConfig(frequency=0, time=0)
+
+
+def needs_training(config: Config) -> bool:
+    """A frozen encoder without a loss is used as it is."""
+    return config.loss is not None
 
 
 def build(config: Config, shape: InputShape, classes: int) -> "Pretrained":
@@ -164,20 +188,56 @@ class Pretrained(PretrainedNetwork):
         else:
             encoder.requires_grad_(config.tuning.mode == "full")
         encoder.checkpointing = config.checkpointing
-        encoder.outputs = encoder.layout.front if config.pooling == "class_token" else None
+        only_front = config.pooling == "class_token" and config.embedding is None
+        encoder.outputs = encoder.layout.front if only_front else None
         self.same_length = shape.samples is not None
         self.augment = SpecAugment(config.augment.frequency, config.augment.time) if encoder.spectral else nn.Identity()
         self.pooling = pooling(config.pooling, encoder.width, encoder.layout)
-        self.dim = config.projection or self.pooling.dim
-        self.projection = nn.Linear(self.pooling.dim, self.dim, bias=False) if config.projection else nn.Identity()
-        self.head = losses.build(config.loss, self.dim, classes)
+        self.dim = dim = config.projection or self.pooling.dim
+        self.projection = nn.Linear(self.pooling.dim, dim, bias=False) if config.projection else nn.Identity()
+        self.head = None if config.loss is None else losses.build(config.loss, dim, classes)
+        self.band_pooling: BandPooling | None = None
+        if config.embedding is not None:
+            self.band_pooling = BandPooling(config.embedding, encoder.layout)
+            self.layers = self._layers(config.embedding.layers)
+            self.parts, self.dim = max(1, len(self.layers)) * self.band_pooling.parts, encoder.width
+
+    def _layers(self, ranges: str | None) -> list[int]:
+        """The layers whose tokens are given to detectors; none in the list means the last one."""
+        wanted = [] if ranges is None else numbers(ranges)
+        if beyond := [layer for layer in wanted if not 1 <= layer <= self.encoder.layers()]:
+            raise AsdzooError(
+                f"model.embedding.layers names layer {beyond[0]}, the encoder has {self.encoder.layers()}",
+                f"layers count from 1 to {self.encoder.layers()}",
+            )
+        return wanted
 
     def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
-        with torch.no_grad():
-            features, padding = self.encoder.features(waves, None if self.same_length else lengths)
-        tokens = self.encoder(self.augment(features), padding)
-        embeddings: Tensor = self.projection(self.pooling(tokens, padding))
+        """What detectors are given: (batch, dim), or (batch, layers x bands, width) with `embedding`."""
+        if self.band_pooling is None:
+            return self.embed(waves, lengths)
+        features, padding = self._heard(waves, lengths)
+        states = self.encoder.hidden_states(features, padding) if self.layers else [self.encoder(features, padding)]
+        chosen = [states[layer] for layer in self.layers] or states
+        return torch.cat([self.band_pooling(tokens, padding) for tokens in chosen], dim=1)
+
+    def embed(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What the loss sees, (batch, projection)."""
+        features, padding = self._heard(waves, lengths)
+        embeddings: Tensor = self.projection(self.pooling(self.encoder(features, padding), padding))
         return embeddings.float()
 
+    def _heard(self, waves: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        with torch.no_grad():
+            features, padding = self.encoder.features(waves, None if self.same_length else lengths)
+        return self.augment(features), padding
+
     def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
-        return {"arcface": self.head(self(waves, lengths), labels)}
+        return {"arcface": self.loss_of(self.embed(waves, lengths), labels)}
+
+    def loss_of(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """The head's loss on what `embed` gave."""
+        if self.head is None:
+            raise TypeError("a network without a loss is not trained")
+        loss: Tensor = self.head(embeddings, labels)
+        return loss

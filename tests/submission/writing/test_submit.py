@@ -196,6 +196,20 @@ def test_a_system_without_parameters_has_none_and_one_that_is_not_known_is_refus
         assert "total_parameters is empty" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("training", [None, {"steps": 10}])
+def test_only_what_was_trained_was_augmented(make_run: MakeRun, tmp_path: Path, training: dict[str, int] | None) -> None:
+    run = make_run("2024")
+    ScoreTable(table("2024", "beats_frozen", rules_of("2024").parts())).write(run.score_path("beats_frozen"))
+    model = {"name": "pretrained", "encoder": "beats", "init": "random", "augment": {"frequency": 80, "time": 80}}
+    entry = {"config": {"model": model, "training": training}, "parameters": {"total": 9, "trainable": 0}, "macs": 20}
+    path = run.folder / "run.json"
+    content = json.loads(path.read_text())
+    content["systems"]["beats_frozen"] = entry
+    path.write_text(json.dumps(content))
+    assert submit(tmp_path, "--ensemble", "beats_frozen") == 0
+    assert Meta.model_validate(meta(tmp_path)).system.description["data_augmentation"] == (training and "SpecAugment")
+
+
 def test_one_system_can_be_submitted(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run("2024")
     ScoreTable(table("2024", "nf_cdee", rules_of("2024").parts())).write(run.score_path("nf_cdee"))

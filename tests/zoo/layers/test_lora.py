@@ -24,7 +24,7 @@ SMALL = beats.Sizes(layers=2, width=32, heads=2, hidden=64, patch_width=16, posi
 PLAN = Tuning(matrices=("q", "v", "out"), rank=2, raised=Raised(matrices=("v",), layers="2", rank=3))
 SMALL_BEATS = "model.beats.sizes={width: 32, heads: 2, hidden: 64, patch_width: 16, position_groups: 2}"
 SYSTEMS = [path.stem for path in sorted((Path(__file__).parents[3] / "configs" / "systems").glob("*.yaml"))]
-PRETRAINED = [name for name in SYSTEMS if "beats" in name or "eat" in name]
+PRETRAINED = [name for name in SYSTEMS if ("beats" in name or "eat" in name) and "frozen" not in name]
 
 
 def small(plan: Tuning = PLAN, seed: int = 0, **fields: Any) -> Pretrained:

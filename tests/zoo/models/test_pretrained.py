@@ -16,6 +16,7 @@ from zoo.networks import InputShape, Network
 from zoo.systems import load_system, system_of
 
 TINY = ["beats_lora_tiny", "eat_lora_tiny", "beats_eat_tiny"]
+FROZEN = ["beats_frozen_tiny", "eat_frozen_tiny"]
 
 
 def tiny(name: str, settings: tuple[str, ...] = ()) -> Network:
@@ -29,7 +30,7 @@ def batch() -> tuple[Tensor, Tensor]:
     return rows.masked_fill(torch.arange(32000) >= lengths[:, None], 0.0), lengths
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", [*TINY, *FROZEN])
 def test_a_clip_has_the_same_embedding_in_every_batch(name: str) -> None:
     network = tiny(name, ("input.seconds=null",)).eval()
     rows, lengths = batch()
@@ -134,3 +135,54 @@ def test_a_mistake_about_the_encoder_is_named(change: dict[str, Any], message: s
     values = load_system("beats_lora_tiny").resolved()
     with pytest.raises(AsdzooError, match=message):
         system_of("mine", {**values, "model": {**values["model"], **change}}, "mine")
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_a_frozen_encoder_gives_its_bands_and_keeps_a_checksum(name: str) -> None:
+    network = tiny(name).eval()
+    assert (network.parts, network.dim) == (8, 64)
+    assert network(waves(2)).shape == (1, 8, 64)
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    assert list(network.trained_state()) == ["base_sha256"]
+    with pytest.raises(TypeError, match="is not trained"):
+        network.losses(waves(2), torch.tensor([0]))
+    with pytest.raises(AsdzooError, match="trained on another base"):
+        network.load_trained_state(load_system(name).build_network([""], 1).trained_state())
+
+
+def test_every_layer_and_band_is_a_part() -> None:
+    network = tiny("eat_frozen_tiny", ("model.embedding={layers: 1-2, pooling: mean}",)).eval()
+    last = tiny("eat_frozen_tiny", ("model.embedding={pooling: mean}",)).eval()
+    whole = tiny("eat_frozen_tiny", ("model.embedding={layers: 2, bands: false}",)).eval()
+    wave = waves(2)
+    assert (network.parts, whole.parts) == (16, 1)
+    torch.testing.assert_close(network(wave)[:, 8:], last(wave))
+    torch.testing.assert_close(whole(wave), last(wave).mean(1, keepdim=True))
+
+
+def test_bands_of_a_tuned_network_are_not_what_its_loss_sees() -> None:
+    plain = tiny("eat_lora_tiny").eval()
+    both = tiny("eat_lora_tiny", ("model.embedding={pooling: rdp}",)).eval()
+    wave, labels = waves(2), torch.tensor([1])
+    assert both(wave).shape == (1, 8, 64)
+    torch.testing.assert_close(both.losses(wave, labels), plain.losses(wave, labels))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"loss": None}, "loss is null, so nothing can be trained: set tuning.mode to frozen"),
+        ({"loss": None, "tuning": {"mode": "frozen"}, "projection": 4}, "leave out projection"),
+        ({"embedding": {"layers": "first"}}, "layers are numbers and ranges from 1"),
+        ({"embedding": {"gama": 2}}, "mine: model: unknown key embedding.gama"),
+    ],
+)
+def test_a_mistake_about_the_embedding_is_named(change: dict[str, Any], message: str) -> None:
+    values = load_system("beats_lora_tiny").resolved()
+    with pytest.raises(AsdzooError, match=message):
+        system_of("mine", {**values, "model": {**values["model"], **change}}, "mine")
+
+
+def test_a_layer_that_is_not_there_is_named() -> None:
+    with pytest.raises(AsdzooError, match=r"model.embedding.layers names layer 3, the encoder has 2"):
+        tiny("eat_frozen_tiny", ("model.embedding.layers=2-3",))
