@@ -16,6 +16,8 @@ from zoo.errors import AsdzooError
 from zoo.networks import Embedder, InputShape, with_parts
 from zoo.training.sampling import Indices
 
+MOST_SECONDS = 640  # of sound in one batch: 32 clips of 20 s, longer than those of any year
+
 
 class InputConfig(Frozen):
     """What of a recording reaches the network."""
@@ -81,11 +83,26 @@ class Hearing:
         for start in range(0, len(indices), batch):
             windows = [list(self._windows(int(heard.lengths[index]))) for index in indices[start : start + batch]]
             clips = np.repeat(indices[start : start + batch], [len(each) for each in windows])
-            waves, lengths = heard.batch(clips, samples=self.shape.samples, starts=np.concatenate(windows))
-            embedded = with_parts(network(waves.to(network.device), lengths.to(network.device))).float().cpu().numpy()
+            starts = np.concatenate(windows)
+            pieces = []
+            for piece in self._pieces(heard.lengths[clips]):
+                waves, lengths = heard.batch(clips[piece], samples=self.shape.samples, starts=starts[piece])
+                embeddings = with_parts(network(waves.to(network.device), lengths.to(network.device)))
+                pieces.append(embeddings.float().cpu().numpy())
+            embedded = np.concatenate(pieces)
             ends = np.cumsum([len(each) for each in windows])
             rows.extend(piece.mean(axis=0) for piece in np.split(embedded, ends[:-1]))
         return np.stack(rows).astype(np.float32) if rows else np.empty((0, network.parts, network.dim), np.float32)
+
+    def _pieces(self, lengths: Indices) -> Iterator[slice]:
+        """Parts of a batch that hold at most MOST_SECONDS of sound each, or one window: lengths of the clips in samples."""
+        begin, longest = 0, 0
+        for end, length in enumerate(lengths.tolist()):
+            longest = max(longest, self.shape.samples or length)
+            if end > begin and longest * (end + 1 - begin) > MOST_SECONDS * self.config.sample_rate:
+                yield slice(begin, end)
+                begin, longest = end, self.shape.samples or length
+        yield slice(begin, len(lengths))
 
     def _windows(self, length: int) -> Iterator[int]:
         """Where the windows of a clip start: side by side, the last one flush with the end."""

@@ -13,7 +13,8 @@ import soundfile
 import torch
 
 from zoo.data.clips import Clip
-from zoo.data.wavs import FULL_SCALE, read_wav
+from zoo.data.decoding import FULL_SCALE
+from zoo.data.wavs import read_wav
 from zoo.features.log_mel import LogMel
 
 Pixels = npt.NDArray[np.uint8]

@@ -9,8 +9,10 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from zoo.data.clips import Clip, Recordings
+from zoo.data.decoding import Decoding
 from zoo.data.problems import Problem
-from zoo.data.wavs import SAMPLE_RATE, read_wav, without_duplicates
+from zoo.data.training_clips import degenerate
+from zoo.data.wavs import SAMPLE_RATE, without_duplicates
 from zoo.data.years import OWN, YEARS
 from zoo.progress import Progress, unseen
 
@@ -50,12 +52,13 @@ class _Facts(NamedTuple):
     seconds: float
     rate: int
     channels: int
+    dead: list[int]  # channels in which nothing changes
     problems: tuple[Problem, ...]
     usable: bool
 
 
 def scan(clips: Iterable[Clip], workers: int | None = None, progress: Progress = unseen) -> Scan:
-    """Decode every clip, `workers` at a time (None: one thread a core), and look through the folders they came from.
+    """Decode every clip, `workers` at a time (None: one thread a core), and say everything that is wrong with them.
 
     `progress` is called with (clips done, clips to do). What is wrong with the data is never raised: it is in `problems`.
     """
@@ -64,20 +67,29 @@ def scan(clips: Iterable[Clip], workers: int | None = None, progress: Progress =
     facts: dict[Clip, _Facts] = {}
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         for done, (clip, found) in enumerate(zip(unique, pool.map(_facts, unique), strict=True), start=1):
-            problems += found.problems
-            if found.usable:
-                facts[clip] = found
+            facts[clip] = found
             progress(done, len(unique))
+    usable: dict[Clip, _Facts] = {}
     for machine in _grouped(unique, lambda clip: (clip.year, clip.machine)):
-        problems += _recording_problems({clip: facts[clip] for clip in machine if clip in facts})
-        problems += _split_problems(machine)
-    rows = [_row(section, facts) for section in _grouped(unique, lambda clip: (clip.year, clip.machine, clip.section))]
+        good = {clip: facts[clip] for clip in machine if facts[clip].usable}
+        dead = {clip for clip, found in good.items() if len(found.dead) == found.channels}
+        said = [problem for clip in machine for problem in facts[clip].problems]
+        left, said = degenerate({clip: found.seconds for clip, found in good.items()}, dead, said)
+        good = {clip: found for clip, found in good.items() if clip not in left}
+        problems += [*said, *_recording_problems(good), *_split_problems(machine)]
+        usable |= good
+    rows = [_row(section, usable) for section in _grouped(unique, lambda clip: (clip.year, clip.machine, clip.section))]
     return Scan(rows, problems)
 
 
 def _facts(clip: Clip) -> _Facts:
-    recording = read_wav(clip.path)
-    return _Facts(recording.seconds, recording.rate, recording.channels, recording.problems, recording.usable)
+    decoding = Decoding(clip.path)
+    for _ in decoding.blocks():
+        pass
+    if decoding.usable and round(decoding.frames * SAMPLE_RATE / decoding.rate) < 1:
+        sentence = f"is so short that nothing of it is left at {SAMPLE_RATE} Hz"
+        decoding.problems.append(Problem("error", clip.path, sentence))
+    return _Facts(decoding.seconds, decoding.rate, decoding.channels, decoding.dead, tuple(decoding.problems), decoding.usable)
 
 
 def _grouped(clips: Iterable[Clip], key: Callable[[Clip], Any]) -> list[list[Clip]]:
@@ -114,6 +126,14 @@ def _recording_problems(facts: Mapping[Clip, _Facts]) -> Iterator[Problem]:
         if rate != SAMPLE_RATE:
             yield Problem("warning", folder, f"{count} recording(s) have {rate} Hz and are resampled to {SAMPLE_RATE} Hz")
     channels = Counter(found.channels for found in facts.values())
+    for channel in range(max(channels)):
+        dead = [found for found in facts.values() if channel in found.dead and len(found.dead) < found.channels]
+        if len(dead) * 2 > len(facts):
+            live = next(number for number in range(dead[0].channels) if number not in dead[0].dead)
+            sentence = f"channel {channel} is silent in {len(dead)} of {len(facts)} recordings, channel {live} is not"
+            yield Problem(
+                "error" if channel == 0 else "warning", folder, f"{sentence}; hear it with --set input.channel={live}"
+            )
     if len(channels) > 1:
         counts = ", ".join(f"{count} with {number}" for number, count in sorted(channels.items()))
         yield Problem("warning", folder, f"recordings differ in their number of channels: {counts}")

@@ -1,27 +1,13 @@
 """The waveform store: every recording decoded once, into int16 memory maps from which batches are slices.
 
-On disk, one folder for each machine:
-
-    2024-fan/
-      index.json      rate, and for each recording: size and time of the file, samples, where they start in each channel's map
-      channel_0.i16   the samples of channel 0 of all recordings, one after the other, little-endian
-      channel_1.i16   the same of channel 1, where recordings have one (2026: 0 is the near microphone, 1 the far one)
-    view_*.i16      views that were computed of the channels (`zoo/data/stored_views.py`)
-
-A folder serves as long as each wanted recording still has the size and modification time that the index says, under the same
-section, split and name; it may hold more than is wanted, and the data may move. Otherwise it is written anew.
+`zoo.data.stored` writes and checks what lies on disk.
 """
 
-import json
 import os
-import shutil
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,15 +16,15 @@ from filelock import FileLock
 from torch import Tensor
 
 from zoo.data.clips import Clip, Recordings
+from zoo.data.decoding import FULL_SCALE, Samples
 from zoo.data.problems import Problem
+from zoo.data.stored import Entry, machine_key, open_machines
 from zoo.data.stored_views import computed
+from zoo.data.training_clips import degenerate
 from zoo.data.views import View
-from zoo.data.wavs import FULL_SCALE, SAMPLE_RATE, Samples, read_wav, resample, without_duplicates
+from zoo.data.wavs import SAMPLE_RATE, without_duplicates
 from zoo.errors import AsdzooError
-from zoo.files import whole_folder, write_json
 from zoo.progress import Progress, unseen
-
-_FORM = 2  # of the folder; another number in an index means that it is written anew
 
 
 class WaveformStore:
@@ -47,7 +33,7 @@ class WaveformStore:
     lengths: samples of each clip, int64 (len(clips),). problems: what was left out, what was resampled, what looks odd.
     """
 
-    def __init__(self, clips: list[Clip], entries: list["_Entry"], maps: list[list[Samples]], problems: list[Problem]) -> None:
+    def __init__(self, clips: list[Clip], entries: list[Entry], maps: list[list[Samples]], problems: list[Problem]) -> None:
         self.clips = clips
         self.problems = problems
         self.lengths = np.array([entry.samples for entry in entries], dtype=np.int64)
@@ -56,6 +42,8 @@ class WaveformStore:
         self._views: dict[View, WaveformStore] = {}
         self._folders: list[Path] = []  # of each clip's machine
         self._progress: Progress | None = None
+        self._sound: set[tuple[Path, int]] = set()  # (machine's folder, channel) of which it is known that there is sound
+        self._checked: set[tuple[int, int]] = set()  # (index, channel) whose samples have their checksum
 
     @classmethod
     def open(
@@ -78,25 +66,28 @@ class WaveformStore:
         problems = [*passed_over, *problems]
         machines: dict[str, list[Clip]] = {}
         for clip in unique:
-            machines.setdefault(_machine_key(clip), []).append(clip)
+            machines.setdefault(machine_key(clip), []).append(clip)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / ".lock"):
-                opened = _open_machines(folder, machines, rate, workers or os.cpu_count() or 1, progress)
+                opened = open_machines(folder, machines, rate, workers or os.cpu_count() or 1, progress)
         except OSError as problem:
             raise AsdzooError(
                 f"cannot write the waveform store {folder}: {problem.strerror or problem}",
                 "it takes 2 bytes a sample and channel: free some space, or name another run folder with --run",
             ) from problem
-        readable: dict[Clip, tuple[_Entry, list[Samples]]] = {}
+        readable: dict[Clip, tuple[Entry, list[Samples]]] = {}
         for machine in opened:
-            problems += machine.problems
-            readable |= {clip: (entry, machine.maps) for clip, entry in machine.entries.items() if entry.offsets}
+            good = {clip: entry for clip, entry in machine.entries.items() if entry.offsets}
+            dead = {clip for clip, entry in good.items() if len(entry.dead) == len(entry.offsets)}
+            left, said = degenerate({clip: entry.samples / rate for clip, entry in good.items()}, dead, machine.problems)
+            problems += said
+            readable |= {clip: (entry, machine.maps) for clip, entry in good.items() if clip not in left}
         if unique and not readable:
             raise AsdzooError(f"none of the {len(unique)} recordings can be read; {problems[0]}", "see `asdzoo scan DATA`")
         kept = [clip for clip in unique if clip in readable]
         store = cls(kept, [readable[clip][0] for clip in kept], [readable[clip][1] for clip in kept], problems)
-        store._folders = [folder / _machine_key(clip) for clip in kept]
+        store._folders = [folder / machine_key(clip) for clip in kept]
         store._progress = progress
         return store
 
@@ -111,13 +102,35 @@ class WaveformStore:
         entries, seen = [], []
         for clip, entry, channels, folder in zip(self.clips, self._entries, self._maps, self._folders, strict=True):
             view.require(len(entry.offsets), clip.machine, clip.name)
+            if view.channel is not None:
+                self._require_sound(view.channel, folder)
             if folder not in maps and view.channel is not None:
                 maps[folder] = channels[view.channel]
             elif folder not in maps:
                 maps[folder] = computed(folder, view, channels, self._progress)
-            entries.append(entry._replace(offsets=[entry.offsets[view.needs - 1]]))
+            place = view.needs - 1
+            checksums = [entry.checksums[view.channel]] if view.channel is not None else []  # what is computed has none
+            entries.append(entry._replace(offsets=[entry.offsets[place]], checksums=checksums, dead=[]))
             seen.append([maps[folder]])
-        return self._views.setdefault(view, WaveformStore(self.clips, entries, seen, self.problems))
+        store = WaveformStore(self.clips, entries, seen, self.problems)
+        store._folders = self._folders
+        return self._views.setdefault(view, store)
+
+    def _require_sound(self, channel: int, folder: Path) -> None:
+        """Raises: AsdzooError when this channel of most recordings of a machine is silent, and another one is not."""
+        if (folder, channel) in self._sound:
+            return
+        of_machine = [index for index, place in enumerate(self._folders) if place == folder]
+        entries = [self._entries[index] for index in of_machine]
+        dead = [entry for entry in entries if channel in entry.dead and len(entry.dead) < len(entry.offsets)]
+        if len(dead) * 2 > len(entries):
+            live = next(number for number in range(len(dead[0].offsets)) if number not in dead[0].dead)
+            machine = self.clips[of_machine[0]].machine
+            raise AsdzooError(
+                f"channel {channel} is silent in {len(dead)} of {len(entries)} recordings of {machine}, channel {live} is not",
+                f"hear the other one: --set input.channel={live}",
+            )
+        self._sound.add((folder, channel))
 
     def batch(
         self,
@@ -148,6 +161,7 @@ class WaveformStore:
             if not 0 <= channel < len(offsets):
                 clip = self.clips[index]
                 raise View(f"channel:{channel}", channel, channel + 1).missing(len(offsets), clip.machine, clip.name)
+            self._check(index, channel)
             start = offsets[channel] + begin
             np.multiply(self._maps[index][channel][start : start + length], scale, out=wave[:length])
             if samples is None:
@@ -156,6 +170,20 @@ class WaveformStore:
                 _repeat(wave, length)
         return torch.from_numpy(waves), torch.from_numpy(lengths if samples is None else np.full_like(lengths, width))
 
+    def _check(self, index: int, channel: int) -> None:
+        """Hold what is stored against its checksum, when it is read for the first time."""
+        entry, key = self._entries[index], (index, channel)
+        if key in self._checked or not entry.checksums:
+            return
+        start = entry.offsets[channel]
+        stored = self._maps[index][channel][start : start + entry.samples]
+        if zlib.crc32(stored.data) != entry.checksums[channel]:
+            folder = self._folders[index]
+            (folder / "index.json").unlink(missing_ok=True)  # so that it is written anew
+            message = f"the stored samples of {self.clips[index].name} in {folder} are damaged"
+            raise AsdzooError(message, "run the same command again: it decodes the recordings anew; the disk may be failing")
+        self._checked.add(key)
+
 
 def _repeat(wave: npt.NDArray[np.float32], filled: int) -> None:
     """Fill a row with repetitions of its first `filled` samples, doubling what is copied each time."""
@@ -163,138 +191,3 @@ def _repeat(wave: npt.NDArray[np.float32], filled: int) -> None:
         step = min(filled, len(wave) - filled)
         wave[filled : filled + step] = wave[:step]
         filled += step
-
-
-class _Entry(NamedTuple):
-    """One recording in `index.json`."""
-
-    size: int  # of the file, bytes
-    mtime: int  # of the file, nanoseconds
-    rate: int  # of the file, Hz; 0 when it is broken
-    samples: int  # in the store
-    offsets: list[int]  # sample at which it starts in each channel's map; empty when it is broken
-    problems: list[list[str]]  # [severity, sentence]
-
-
-@dataclass(frozen=True)
-class _Machine:
-    entries: dict[Clip, _Entry]
-    maps: list[Samples]
-    problems: list[Problem]
-
-
-def _open_machines(
-    folder: Path, machines: dict[str, list[Clip]], rate: int, workers: int, progress: Progress
-) -> list[_Machine]:
-    indices = {name: _valid_index(folder / name, clips, rate) for name, clips in machines.items()}
-    missing = [name for name, index in indices.items() if index is None]
-    done, total = 0, sum(len(machines[name]) for name in missing)
-
-    def advance() -> None:
-        nonlocal done
-        done += 1
-        progress(done, total)
-
-    if missing:
-        for leftover in folder.glob(".partial-*"):  # of a killed process: the lock is ours, so nobody is writing
-            shutil.rmtree(leftover, ignore_errors=True)
-        with ThreadPoolExecutor(workers) as pool:
-            for name in missing:
-                shutil.rmtree(folder / name, ignore_errors=True)  # stale; gone first, so that two never share the disk
-                indices[name] = _write(folder / name, machines[name], rate, pool, workers, advance)
-    return [_open_machine(folder / name, machines[name], index or {}, rate) for name, index in indices.items()]
-
-
-def _machine_key(clip: Clip) -> str:
-    return f"{clip.year}-{clip.machine}"
-
-
-def _key(clip: Clip) -> str:
-    return f"{clip.section}/{clip.split}/{clip.name}"  # what `without_duplicates` makes unique within a machine
-
-
-def _stamp(clip: Clip) -> tuple[int, int]:
-    """Size and modification time; zeros for a file that is gone or out of reach, which `read_wav` then reports."""
-    try:
-        status = clip.path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
-
-
-def _valid_index(folder: Path, clips: Sequence[Clip], rate: int) -> dict[str, _Entry] | None:
-    """The index of a machine's folder when it serves for these clips at this rate, else `None`."""
-    try:
-        index = json.loads((folder / "index.json").read_text())
-        if index["form"] != _FORM or index["rate"] != rate:
-            return None
-        if any(_map_path(folder, channel).stat().st_size != 2 * length for channel, length in enumerate(index["lengths"])):
-            return None
-        entries = {key: _Entry(*entry) for key, entry in index["files"].items()}
-        return entries if all(_stamp(clip) == entries[_key(clip)][:2] for clip in clips) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _map_path(folder: Path, channel: int) -> Path:
-    return folder / f"channel_{channel}.i16"
-
-
-def _write(
-    folder: Path, clips: Sequence[Clip], rate: int, pool: ThreadPoolExecutor, workers: int, advance: Callable[[], None]
-) -> dict[str, _Entry]:
-    """Decode a machine's clips into its folder; only as many as there are threads are in memory at a time."""
-    entries: dict[str, _Entry] = {}
-    with whole_folder(folder) as aside, ExitStack() as files:
-        maps: list[Any] = []
-        lengths: list[int] = []
-        for clip, (samples, entry) in _in_order(pool, lambda clip: _decode(clip, rate), clips, 2 * workers):
-            for channel in range(len(maps), samples.shape[1]):
-                maps.append(files.enter_context(_map_path(aside, channel).open("wb")))
-                lengths.append(0)
-            entries[_key(clip)] = entry._replace(offsets=lengths[: samples.shape[1]])
-            for channel in range(samples.shape[1]):
-                maps[channel].write(np.ascontiguousarray(samples[:, channel], dtype="<i2"))
-                lengths[channel] += len(samples)
-            advance()
-        write_json(aside / "index.json", {"form": _FORM, "rate": rate, "lengths": lengths, "files": entries})
-    return entries
-
-
-def _decode(clip: Clip, rate: int) -> tuple[Samples, _Entry]:
-    size, mtime = _stamp(clip)
-    recording = read_wav(clip.path)
-    samples = resample(recording.samples, recording.rate, rate) if recording.usable else recording.samples
-    problems = [[problem.severity, problem.sentence] for problem in recording.problems]
-    return samples, _Entry(size, mtime, recording.rate, len(samples), [], problems)
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[Clip], Any], clips: Iterable[Clip], ahead: int
-) -> Iterator[tuple[Clip, Any]]:
-    """Each clip and what `work` gives for it, in order, never more than `ahead` of them computed in advance."""
-    waiting: deque[tuple[Clip, Future[Any]]] = deque()
-    for clip in clips:
-        waiting.append((clip, pool.submit(work, clip)))
-        if len(waiting) > ahead:
-            first, future = waiting.popleft()
-            yield first, future.result()
-    for clip, future in waiting:
-        yield clip, future.result()
-
-
-def _open_machine(folder: Path, clips: Sequence[Clip], index: dict[str, _Entry], rate: int) -> _Machine:
-    entries = {clip: index[_key(clip)] for clip in clips}
-    paths = [_map_path(folder, channel) for channel in range(max((len(entry.offsets) for entry in index.values()), default=0))]
-    maps = [np.asarray(np.memmap(path, dtype="<i2", mode="r")) for path in paths]
-    problems = [
-        Problem("error" if severity == "error" else "warning", clip.path, sentence)
-        for clip, entry in entries.items()
-        for severity, sentence in entry.problems
-    ]
-    others = sorted({entry.rate for entry in entries.values()} - {0, rate})
-    for other in others:
-        count = sum(entry.rate == other for entry in entries.values())
-        sentence = f"{count} recordings of {clips[0].machine} have {other} Hz and are resampled to {rate} Hz"
-        problems.append(Problem("warning", clips[0].machine_folder, sentence))
-    return _Machine(entries, maps, problems)

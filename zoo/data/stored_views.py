@@ -15,8 +15,8 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from zoo.data.decoding import FULL_SCALE, Samples
 from zoo.data.views import View
-from zoo.data.wavs import FULL_SCALE, Samples
 from zoo.errors import AsdzooError
 from zoo.files import whole_file
 

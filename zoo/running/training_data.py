@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.data.decoding import FULL_SCALE
 from zoo.data.store import WaveformStore
 from zoo.data.synth.auxiliary import Auxiliary, auxiliary
 from zoo.data.views import view_of
-from zoo.data.wavs import FULL_SCALE
 from zoo.errors import AsdzooError
 from zoo.networks import Network, PreparedNetwork
 from zoo.running.plan import Task

@@ -12,10 +12,12 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import zoo.data.store
+import zoo.data.stored
 from tests.zoo.trees import write_tree, write_wav
 from zoo.data.clips import Clip, find_clips
+from zoo.data.scan import scan
 from zoo.data.store import WaveformStore
+from zoo.data.views import view_of
 from zoo.errors import AsdzooError
 
 SHARED = Path(__file__).parents[3] / ".." / "shared" / "data"
@@ -25,8 +27,8 @@ SHARED = Path(__file__).parents[3] / ".." / "shared" / "data"
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The paths of the files decoded from here on."""
     paths: list[Path] = []
-    read_wav = zoo.data.store.read_wav
-    monkeypatch.setattr(zoo.data.store, "read_wav", lambda path: (paths.append(path), read_wav(path))[1])
+    decode = zoo.data.stored.Decoding
+    monkeypatch.setattr(zoo.data.stored, "Decoding", lambda path: (paths.append(path), decode(path))[1])
     return paths
 
 
@@ -34,7 +36,7 @@ def _own(tmp_path: Path, *lengths: int, channels: int = 1) -> list[Clip]:
     generator = np.random.default_rng(0)
     for index, length in enumerate(lengths):
         samples = generator.integers(-32768, 32768, (length, channels), dtype=np.int16)
-        write_wav(tmp_path / "data" / "MyPump" / "train" / f"{index}.wav", samples=samples)
+        write_wav(tmp_path / "data" / "MyPump" / "test" / f"{index}.wav", samples=samples)
     return find_clips(tmp_path / "data")
 
 
@@ -118,14 +120,78 @@ def test_a_second_opening_decodes_nothing(tmp_path: Path, decoded: list[Path]) -
     assert (some.batch(range(4))[0] == first.batch(range(3, 7))[0]).all()
 
 
-def test_moved_data_is_still_known(tmp_path: Path, decoded: list[Path]) -> None:
+def test_moved_data_is_decoded_anew(tmp_path: Path, decoded: list[Path]) -> None:
     data = write_tree(tmp_path, "2024", machines=["fan"])
     WaveformStore.open(find_clips(data), tmp_path / "store")
     decoded.clear()
     moved = data.rename(tmp_path / "2024-elsewhere")
     store = WaveformStore.open(find_clips(moved), tmp_path / "store")
-    assert decoded == []
+    assert len(decoded) == len(store.clips)
     assert all(clip.path.is_relative_to(moved) for clip in store.clips)
+
+
+def test_other_recordings_under_the_same_name_size_and_time_are_other_recordings(tmp_path: Path, decoded: list[Path]) -> None:
+    (clip,) = _own(tmp_path, 40_000)
+    before = clip.path.stat()
+    WaveformStore.open([clip], tmp_path / "store")
+    write_wav(clip.path, samples=np.random.default_rng(9).integers(-99, 99, (40_000, 1), dtype=np.int16))
+    os.utime(clip.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert clip.path.stat().st_size == before.st_size
+    store = WaveformStore.open([clip], tmp_path / "store")
+    assert len(decoded) == 2
+    np.testing.assert_array_equal(store.batch([0])[0][0].numpy(), _read(clip))
+
+
+@pytest.mark.parametrize("channel", [0, 1])
+def test_a_bit_that_flips_in_the_store_is_found_and_mended(tmp_path: Path, channel: int) -> None:
+    clips = _own(tmp_path, 100, 200, channels=2)
+    WaveformStore.open(clips, tmp_path / "store")
+    path = tmp_path / "store" / "own-MyPump" / f"channel_{channel}.i16"
+    content = bytearray(path.read_bytes())
+    content[2 * 150] ^= 4
+    path.write_bytes(content)
+    store = WaveformStore.open(clips, tmp_path / "store")
+    store.batch([0], channel=channel)
+    with pytest.raises(AsdzooError, match=r"the stored samples of 1\.wav in .* are damaged") as caught:
+        store.batch([0, 1], channel=channel)
+    assert "run the same command again" in caught.value.hint
+    again = WaveformStore.open(clips, tmp_path / "store")
+    np.testing.assert_array_equal(again.batch([1], channel=channel)[0][0].numpy(), _read(clips[1], channel))
+
+
+def test_a_dead_input_beside_a_live_one_names_the_channel_to_hear(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for number in range(3):
+        samples = generator.integers(-999, 999, (300, 2), dtype=np.int16)
+        samples[:, 0] = 0
+        write_wav(tmp_path / "data" / "MyPump" / "train" / f"{number}.wav", samples=samples)
+    store = WaveformStore.open(find_clips(tmp_path / "data"), tmp_path / "store")
+    with pytest.raises(AsdzooError, match="channel 0 is silent in 3 of 3 recordings of MyPump, channel 1 is not") as caught:
+        store.viewed(view_of("near"))
+    assert caught.value.hint == "hear the other one: --set input.channel=1"
+    assert store.viewed(view_of("far")).batch([0])[0].any()
+
+
+def test_training_clips_from_which_nothing_is_learnt_are_left_out_and_said(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "MyPump"
+    generator = np.random.default_rng(0)
+    for number in range(8):
+        write_wav(folder / "train" / f"{number}.wav", samples=0.1 * generator.standard_normal(16_000))
+    odd = {"silent": np.zeros(16_000), "constant": np.full(16_000, 0.25), "short": 0.1 * generator.standard_normal(800)}
+    for split in ("train", "test"):
+        for name, samples in odd.items():
+            write_wav(folder / split / f"{name}.wav", samples=samples)
+    write_wav(folder / "test" / "one.wav", samples=np.array([0.1]), rate=44_100)
+    clips = find_clips(tmp_path / "data")
+    store = WaveformStore.open(clips, tmp_path / "store")
+    assert [clip.name for clip in store.clips if clip.split == "train"] == [f"{number}.wav" for number in range(8)]
+    assert {clip.name for clip in store.clips if clip.split == "test"} == {"silent.wav", "constant.wav", "short.wav"}
+    said = {problem.path.name: problem for problem in store.problems if problem.severity == "error"}
+    assert set(said) == {"silent.wav", "constant.wav", "short.wav", "one.wav"}
+    assert "lasts 0.05 s where others last 1 s, and is left out of training" in str(said["short.wav"])
+    assert "is so short that nothing of it is left at 16000 Hz" in str(said["one.wav"])
+    found = scan(clips)
+    assert (found.rows[0].train, {problem.path.name for problem in found.errors}) == (8, set(said))
 
 
 def test_one_name_in_two_sections_is_two_recordings(tmp_path: Path, decoded: list[Path]) -> None:
@@ -234,7 +300,7 @@ def test_a_store_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     def full(path: Path, value: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(zoo.data.store, "write_json", full)
+    monkeypatch.setattr(zoo.data.stored, "write_json", full)
     with pytest.raises(AsdzooError, match="No space left on device"):
         WaveformStore.open(clips, tmp_path / "store")
     assert [path.name for path in (tmp_path / "store").iterdir()] == [".lock"]
