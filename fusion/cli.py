@@ -69,6 +69,23 @@ def evaluate_run(names: Sequence[str] | None, run: Path) -> None:
     out.print(f"written: {run / 'evaluation.csv'}")
 
 
+def explain_run(names: Sequence[str] | None, run: Path, machine: str) -> None:
+    """Print which clips form each figure of `machine`, for the named systems or the one that does best on the run."""
+    from fusion import display as tables
+    from fusion import evaluation
+    from fusion.explain_auc import explain_machine
+    from zoo.running.folder import Run
+
+    opened = Run(run).require()
+    with opened.lock():
+        judged = evaluation.evaluate_run(opened, names).judged
+        chosen = judged if names else [max(judged, key=lambda one: one.score or 0.0)]
+        scores = {one.system: opened.scores(one.system) for one in chosen}
+    for system, scored in scores.items():
+        for shown in tables.explanations(explain_machine(scored, system, machine)):
+            out.print(shown)
+
+
 @app.command()
 def fuse(
     run: RunFolder = Path("runs/default"),

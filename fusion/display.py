@@ -7,6 +7,7 @@ from rich.table import Table
 
 from fusion.ensemble import Ensemble
 from fusion.evaluation import Evaluation, Family
+from fusion.explain_auc import Explained
 from fusion.intervals import Difference, Interval
 from fusion.normal_only import FromNormals
 from zoo.console import table
@@ -98,3 +99,22 @@ def _by_member(title: str, key: str, systems: Sequence[str], cells: Mapping[str,
         return table(title, [key, *systems], [[name, *values] for name, values in cells.items()])
     rows = [[system, *(values[position] for values in cells.values())] for position, system in enumerate(systems)]
     return table(title, ["member", *cells], rows)
+
+
+def explanations(explained: Sequence[Explained]) -> list[Table]:
+    """Two tables: the clips and pairs behind each figure, and the clips that cost it most."""
+    first = explained[0]
+    rows = [
+        [one.section, one.figure, one.value, one.normal, one.anomalous, one.pairs, one.won, one.tied, one.why]
+        for one in explained
+    ]
+    columns = ["section", "figure", "value", "normal clips", "anomalous clips", "pairs", "won", "tied", "which clips, and why"]
+    costly = [
+        [one.section, one.figure, clip.name, clip.kind, clip.score, f"{clip.lost:g}"]
+        for one in explained
+        for clip in one.costly
+    ]
+    return [
+        table(f"What forms the figures of {first.machine} by {first.system}", columns, rows),
+        table("Clips that lose most of these pairs", ["section", "figure", "clip", "it is", "score", "pairs lost"], costly),
+    ]

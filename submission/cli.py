@@ -17,7 +17,7 @@ import zoo
 import zoo.cli
 from zoo.console import err, out, print_json, replace_what_cannot_be_printed, table, visible, warn
 from zoo.data.years import OWN
-from zoo.errors import AsdzooError, unknown_name
+from zoo.errors import AsdzooError
 
 if TYPE_CHECKING:
     from submission.checking.faults import Findings
@@ -68,38 +68,26 @@ def evaluate(
     year: Annotated[
         str | None, typer.Option(help="Whose rules apply to the package. Default: the year of its machines.")
     ] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option("--explain", metavar="MACHINE", help="Show which clips form each figure, and why."),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the figures of a package, in full precision.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures of a package as JSON.")] = False,
 ) -> None:
     """Judge the scores of a run, or of a package, by the official metric of the year; a run gets its evaluation.csv."""
     if package is None and truth is None:
+        if csv is not None or as_json:
+            raise AsdzooError("--csv and --json are of packages", "a run gets its evaluation.csv; leave them out")
         fusion.cli.evaluate_run(names, run)
+        if explain is not None:
+            fusion.cli.explain_run(names, run, explain)
         return
     if package is None or truth is None:
         raise AsdzooError("a package and the truth belong together", "asdzoo evaluate --package FILE --truth DIR")
-    from fusion.evaluation import evaluate as evaluate_table
-    from submission.checking.truth import detection_rates, judge
+    from submission.cli_package import evaluate_package
 
-    judged, rules = judge(package, truth, year)
-    labels = [one.label for one in judged]
-    for name in names or []:
-        if name not in labels:
-            raise unknown_name("system", name, labels)
-    for one in judged:
-        if names and one.label not in names:
-            continue
-        found = evaluate_table(one.table, one.label)
-        for note in found.notes:
-            warn(note)
-        if one.missing:
-            warn(f"{one.label} does not cover {', '.join(map(str, one.missing))}: the organisers would skip it")
-        f1 = detection_rates(one.decisions).set_index(["machine", "section", "domain"])["f1"].to_dict()
-        rows = []
-        for _, machine, section, *values in found.frame.to_numpy().tolist():
-            values = [None if value != value else value for value in values]  # NaN: no domains in 2020
-            values += [f1.get((machine, section, domain)) for domain in ("source", "target")]
-            rows.append((f"{machine} {section}".strip(), *values))
-        columns = ["machine", "AUC source", "AUC target", "pAUC", "hmean", "F1 source", "F1 target"]
-        year_said = "" if rules.year == OWN else f", rules of {rules.year}"
-        out.print(table(f"{one.label}{year_said}; the last row's hmean is the official score", columns, rows))
+    evaluate_package(package, truth, year, names or [], explain, csv, as_json)
 
 
 @app.command()

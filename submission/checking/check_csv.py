@@ -106,8 +106,9 @@ def check_decisions(rows: Rows) -> None:
     for clip, value in rows.values.items():
         if value.strip() in ("0", "1"):
             continue
-        if _is_number(value) and float(value) in (0, 1):
-            rows.add("decision-form", "warning", f"the decision of {clip} is {value.strip()}", "write 0 or 1", rows.lines[clip])
+        if _is_number(value) and math.isfinite(float(value)) and int(float(value)) in (0, 1):  # as the evaluator reads it
+            message = f"the decision of {clip} is {value.strip()[:40]}: the evaluator takes it for {int(float(value))}"
+            rows.add("decision-form", "warning", message, "write 0 or 1", rows.lines[clip])
         else:
             rows.add(
                 "decision-value",

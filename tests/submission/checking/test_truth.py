@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from fusion.evaluation import evaluate
+from submission.checking.judging import detection_rates, judge
 from submission.checking.rules import Part, rules_of
-from submission.checking.truth import Known, detection_rates, judge, read_truth
+from submission.checking.truth import Known, read_truth
 from submission.cli import main
 from tests.submission.conftest import MakeRun
 from tests.submission.packages import write_zip
@@ -64,9 +65,9 @@ def test_the_truth_gives_what_labelled_scores_give(year: str, make_run: MakeRun,
     package = submitted(make_run, tmp_path, year)
     parts = rules_of(year).parts()
     write_truth(tmp_path / "evaluator", year, parts)
-    (judged,), rules = judge(package, tmp_path / "evaluator")
+    (judged,), rules, _ = judge(package, tmp_path / "evaluator")
     assert rules.year == year
-    assert judged.missing == ()
+    assert judged.notes == ()
     frame = make_run(year, clips=CLIPS, train=20).scores("both").frame
     frame = frame[frame["split"] == "test"].sort_values(["machine", "section", "clip"], ignore_index=True)
     found = judged.table.frame.sort_values(["machine", "section", "clip"], ignore_index=True)
@@ -94,7 +95,7 @@ def test_2020_and_the_baselines_list(make_run: MakeRun, tmp_path: Path) -> None:
                 lines.append(f"{clip},{known.label}_{clip},{int(known.label == 'anomaly')}")
     (tmp_path / "truth").mkdir()
     (tmp_path / "truth" / "eval_data_list.csv").write_text("\n".join(lines) + "\n")
-    (judged,), rules = judge(package, tmp_path / "truth")
+    (judged,), rules, _ = judge(package, tmp_path / "truth")
     assert rules.year == "2020"
     assert len(judged.table.frame) == CLIPS * len(rules.parts())
     assert judged.decisions.empty
@@ -104,14 +105,16 @@ def test_2020_and_the_baselines_list(make_run: MakeRun, tmp_path: Path) -> None:
 def test_the_baselines_list_of_later_years(tmp_path: Path) -> None:
     path = tmp_path / "eval_data_list_2024.csv"
     path.write_text("Scanner\nsection_00_0001.wav,section_00_target_test_anomaly_0003_res_2.wav\n")
-    assert read_truth(tmp_path) == {Part("Scanner", "00"): {"section_00_0001.wav": Known("anomaly", "target")}}
+    truth, notes = read_truth(tmp_path, rules_of("2024"))
+    assert truth.clips == {Part("Scanner", "00"): {"section_00_0001.wav": Known("anomaly", "target")}}
+    assert notes == []
 
 
 def test_true_names_are_read_as_the_evaluator_reads_them(make_run: MakeRun, tmp_path: Path) -> None:
     package = submitted(make_run, tmp_path, "2023")
     parts = rules_of("2023").parts()
     write_truth(tmp_path / "evaluator", "2023", parts, true_names=True)
-    (blind,), _ = judge(package, tmp_path / "evaluator")
+    (blind,), *_ = judge(package, tmp_path / "evaluator")
     files = {}
     with zipfile.ZipFile(package) as archive:
         for name in archive.namelist():
@@ -122,7 +125,7 @@ def test_true_names_are_read_as_the_evaluator_reads_them(make_run: MakeRun, tmp_
                 pairs = [line.split(",") for line in lines]
                 lines = [f"{true_stem(clip, known[clip])}.wav,{value}" for clip, value in pairs]
             files[name] = ("\n".join(lines) + "\n").encode()
-    (true,), _ = judge(write_zip(files, tmp_path / "true.zip"), tmp_path / "evaluator")
+    (true,), *_ = judge(write_zip(files, tmp_path / "true.zip"), tmp_path / "evaluator")
     pd.testing.assert_frame_equal(true.table.frame, blind.table.frame)
 
 
@@ -147,10 +150,11 @@ def test_command(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixtur
     capsys.readouterr()
     assert main(["evaluate", "--package", str(package), "--truth", str(tmp_path / "evaluator")]) == 0
     shown = capsys.readouterr().out
-    (judged,), _ = judge(package, tmp_path / "evaluator")
+    (judged,), *_ = judge(package, tmp_path / "evaluator")
     score = evaluate(judged.table, judged.label).score
-    assert f"{score:.4f}" in next(line for line in shown.splitlines() if "all" in line)
+    assert f"official score of Jiang_THUEE_task2_1: {score:.6f}, 95 % interval" in shown
     assert "F1 source" in shown
+    assert "target harmonic mean" in shown
 
 
 def test_one_system_of_the_package(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,22 +214,24 @@ def test_bad_truth(make_run: MakeRun, tmp_path: Path) -> None:
     package = submitted(make_run, tmp_path, "2024")
     truth = tmp_path / "evaluator"
     truth.mkdir()
-    with pytest.raises(AsdzooError, match="no ground truth"):
-        read_truth(truth)
+    with pytest.raises(AsdzooError, match="no ground truth of 2024"):
+        read_truth(truth, rules_of("2024"))
+    with pytest.raises(AsdzooError, match="no folder"):
+        read_truth(truth / "none", rules_of("2024"))
     write_truth(truth, "2023", rules_of("2023").parts())
-    with pytest.raises(AsdzooError, match="none of the machines"):
+    with pytest.raises(AsdzooError, match=r"no ground truth of 2024 in .*, only of another year"):
         judge(package, truth)
     name = "ground_truth_Vacuum_section_00_test.csv"
     good = (truth / "ground_truth_domain" / name).read_text()
     (truth / "ground_truth_domain" / name).write_text(good.replace("section_00_0002.wav", "section_00_0092.wav"))
     with pytest.raises(AsdzooError, match=r"section_00_0002.wav in ground_truth_data but not in ground_truth_domain"):
-        read_truth(truth)
+        read_truth(truth, rules_of("2023"))
     (truth / "ground_truth_domain" / name).write_text(good.replace("section_00_0002.wav,", "section_00_0002.wav,5"))
     with pytest.raises(AsdzooError, match="line 3: not a clip and 0 or 1"):
-        read_truth(truth)
+        read_truth(truth, rules_of("2023"))
     (truth / "ground_truth_domain" / name).unlink()
     with pytest.raises(AsdzooError, match=name):
-        read_truth(truth)
+        read_truth(truth, rules_of("2023"))
 
 
 @pytest.mark.parametrize(
@@ -239,7 +245,7 @@ def test_bad_truth(make_run: MakeRun, tmp_path: Path) -> None:
 def test_bad_list(text: str, tmp_path: Path) -> None:
     (tmp_path / "eval_data_list_2024.csv").write_text(text)
     with pytest.raises(AsdzooError, match=r"eval_data_list_2024.csv, line \d"):
-        read_truth(tmp_path)
+        read_truth(tmp_path, rules_of("2024"))
 
 
 def test_a_package_without_scores(tmp_path: Path, make_run: MakeRun) -> None:
