@@ -85,7 +85,7 @@ def evaluate(
         return
     if package is None or truth is None:
         raise AsdzooError("a package and the truth belong together", "asdzoo evaluate --package FILE --truth DIR")
-    from submission.cli_package import evaluate_package
+    from submission.checking.cli import evaluate_package
 
     evaluate_package(package, truth, year, names or [], explain, csv, as_json)
 
