@@ -1,4 +1,4 @@
-"""What `zoo.Run` offers of this room, found by the entry point `fusion` of `asdzoo.extensions` (see `zoo.api.Fusion`)."""
+"""What `zoo.Run` offers of this room: the extension `fusion` of pyproject.toml, which `zoo.running.fusion_door` asks for."""
 
 from collections.abc import Mapping, Sequence
 

@@ -11,9 +11,10 @@ Everything returns pandas tables or numpy arrays. Bad input is an `AsdzooError` 
 from __future__ import annotations
 
 import warnings
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from zoo.errors import AsdzooError, AsdzooWarning, unknown_name
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from zoo.data.given import Waves
     from zoo.data.store import WaveformStore
-    from zoo.running import folder
     from zoo.running.scorer import Scorer
     from zoo.scores import ScoreTable
     from zoo.threshold import Method
@@ -38,24 +38,8 @@ DEFAULT_SYSTEMS = ("nf_cdee", "dual_branch_cnn")  # those that need no downloade
 SCORED = ["clip", "system", "machine", "section", "score", "calibrated", "threshold", "decision"]
 
 
-class Fusion(Protocol):
-    """What the room `fusion/` offers here, as the extension `fusion`."""
-
-    def evaluate(self, run: folder.Run, names: Sequence[str] | None) -> tuple[pd.DataFrame, list[str]]: ...
-    def ensembles(self, run: folder.Run) -> list[str]: ...
-    def members(self, run: folder.Run, name: str, machine: str) -> list[str]: ...
-    def fused(self, run: folder.Run, name: str, tables: Mapping[str, ScoreTable]) -> ScoreTable: ...
-
-
 def _warn(sentence: str) -> None:
     warnings.warn(sentence, AsdzooWarning, stacklevel=3)  # at the line that called the door
-
-
-def _fusion() -> Fusion:
-    from zoo import registry
-
-    found: Fusion = registry.extension("fusion")
-    return found
 
 
 class Run:
@@ -82,9 +66,11 @@ class Run:
     @property
     def ensembles(self) -> list[str]:
         """Names of the ensembles that `asdzoo fuse` made, sorted."""
-        return _fusion().ensembles(self._folder)
+        from zoo.running.fusion_door import fusion
 
-    @property
+        return fusion().ensembles(self._folder)
+
+    @cached_property
     def machines(self) -> dict[str, list[str]]:
         """Machines with their sections, that every trained system together knows."""
         found: dict[str, set[str]] = {}
@@ -147,7 +133,7 @@ class Run:
         rate        Hz, of arrays; files say their own
         machine     of all waves; needed where the folder above the file's split is not its name and the run has several
         section     of all waves; needed where the file's name does not say it and the machine has several
-        systems     one or several systems or ensembles; all systems by default
+        systems     one or several systems or ensembles; by default all systems that were trained on the machine
         threshold   how the decision's threshold comes from the scores of normal training clips, and at which `percentile`
                     of them (0 to 100): gamma, normal, percentile. The defaults are those of `asdzoo submit`
 
@@ -180,13 +166,16 @@ class Run:
             advance, done = bars.counter("scoring"), 0
             for name in names:
                 for part in parts:
+                    if systems is None and not self._knows(name, part[0]):
+                        _warn(f"{name} was not trained on {part[0]}: left out")
+                        continue
                     fresh, found = judged(self._table(name, *part, store), threshold, percentile)
                     if found.note:
                         _warn(f"{name}, {' '.join(part)}: {found.note}")
                     rows.append(fresh)
                     done += 1
                     advance(done, len(names) * len(parts))
-        table = pd.concat(rows, ignore_index=True)
+        table = pd.concat(rows, ignore_index=True)  # not empty: some system knows each machine
         order = table.assign(system=table["system"].map(names.index)).sort_values(["system", "clip"]).index
         called = {one.clip.name: one.name for one in given}
         return table.loc[order].assign(clip=table["clip"].map(called))[SCORED].reset_index(drop=True)
@@ -200,7 +189,9 @@ class Run:
 
         Raises: AsdzooError for unknown names, or while another command writes to the run.
         """
-        frame, notes = _fusion().evaluate(self._folder, names)
+        from zoo.running.fusion_door import fusion
+
+        frame, notes = fusion().evaluate(self._folder, names)
         for note in notes:
             _warn(note)
         return frame
@@ -210,11 +201,15 @@ class Run:
         indices = [i for i, clip in enumerate(store.clips) if (clip.machine, clip.section) == (machine, section)]
         if name in self.systems:
             return self._scorer(name, machine, section).score(store, indices)
-        fusion = _fusion()
-        members = [one for one in fusion.members(self._folder, name, machine) if machine in set(self.scores(one)["machine"])]
-        return fusion.fused(
-            self._folder, name, {one: self._scorer(one, machine, section).score(store, indices) for one in members}
-        )
+        from zoo.running.fusion_door import fusion
+
+        members = [one for one in fusion().members(self._folder, name, machine) if self._knows(one, machine)]
+        tables = {one: self._scorer(one, machine, section).score(store, indices) for one in members}
+        return fusion().fused(self._folder, name, tables)
+
+    def _knows(self, name: str, machine: str) -> bool:
+        """Whether a system or ensemble has scores of a machine."""
+        return machine in set(self.scores(name)["machine"])
 
     def _scorer(self, system: str, machine: str, section: str) -> Scorer:
         from zoo.running.scorer import Scorer

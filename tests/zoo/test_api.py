@@ -35,9 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         known: dict[str, Any] = {}
         for block in blocks[1:]:
             exec(block.replace("training.steps=20", "training.steps=2"), known)
-        assert [str(one.message) for one in said if issubclass(one.category, zoo.AsdzooWarning)] == [
-            "test clips without labels, not scored: SynthRoboticArm 00 (24)"
-        ]
+        notes = [str(one.message) for one in said if issubclass(one.category, zoo.AsdzooWarning)]
+        assert "test clips without labels, not scored: SynthRoboticArm 00 (24)" in notes
         assert known["run"].systems == SYSTEMS
         assert known["values"].shape == (len(known["whose"]), 1, 128)
         assert set(known["found"]["clip"]) == set(known["paths"])
@@ -177,9 +176,39 @@ def test_ranks_are_not_for_clips_given_by_hand(run: zoo.Run, wavs: list[Path], t
     assert zoo.open_run(copied).marks
 
 
+def test_a_system_that_was_not_trained_on_a_machine_is_left_out_and_said(tmp_path: Path) -> None:
+    from tests.zoo.trees import write_tree
+
+    every = write_tree(tmp_path, "2024", machines=["fan", "gearbox"], train=10, seconds=0.5)
+    zoo.train(every, "log_mel_knn", tmp_path / "run", device="cpu")
+    other = tmp_path / "other.yaml"
+    other.write_text("base: log_mel_knn\n")
+    (gearbox,) = every.glob("**/gearbox")
+    gearbox.rename(tmp_path / "away")
+    run = zoo.train(every, [str(other)], tmp_path / "run", device="cpu")
+    wavs = sorted((tmp_path / "away" / "test").glob("*.wav"))[:1] + sorted(every.glob("**/fan/test/*.wav"))[:1]
+    gearbox.mkdir()
+    with pytest.warns(zoo.AsdzooWarning, match="other was not trained on gearbox: left out"):
+        found = run.score(wavs[0], machine="gearbox")
+    assert found["system"].tolist() == ["log_mel_knn"]
+    assert run.score(wavs[1])["system"].tolist() == ["log_mel_knn", "other"]
+    with pytest.raises(zoo.AsdzooError, match="unknown machine of other 'gearbox'"):
+        run.score(wavs[0], machine="gearbox", systems="other")
+
+
+def test_without_the_later_room_the_door_says_so(run: zoo.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.registry.entry_points", lambda **_: [])
+    with pytest.raises(zoo.AsdzooError, match="nothing that is installed offers 'fusion'") as problem:
+        run.evaluate()
+    assert "pip install" in problem.value.hint
+
+
 def test_evaluate_gives_what_it_writes(run: zoo.Run) -> None:
-    with pytest.warns(zoo.AsdzooWarning, match="without labels"):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         judged = run.evaluate([*SYSTEMS])
+    assert any("without labels" in str(one.message) for one in said)
+    assert {one.filename for one in said} == {__file__}
     written = pd.read_csv(run.path / "evaluation.csv", dtype={"section": str}, keep_default_na=False)
     assert set(written["system"]) == {*SYSTEMS, "fused"}
     assert judged["hmean"].tolist() == written[written["system"].isin(SYSTEMS)]["hmean"].tolist()
@@ -210,7 +239,7 @@ def test_everything_public_is_listed_typed_and_documented() -> None:
     assert set(zoo.__all__) == {*api.__all__, "__version__"}
     public = [zoo.open_run, zoo.train, zoo.recordings, zoo.Run]
     methods = [value for name, value in vars(zoo.Run).items() if not name.startswith("_")]
-    functions = [one.fget if isinstance(one, property) else one for one in methods]
+    functions = [getattr(one, "fget", getattr(one, "func", one)) for one in methods]
     for one in (*public, *functions):
         assert one.__doc__, one
     for function in (*public[:3], *functions):

@@ -1,0 +1,32 @@
+"""What the room `fusion/` lends to the Python door. No room is imported from the left, so it is found by its entry point."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import pandas as pd
+
+from zoo import registry
+from zoo.running.folder import Run
+from zoo.scores import ScoreTable
+
+
+class Fusion(Protocol):
+    """The extension `fusion`, which `fusion.door` is."""
+
+    def evaluate(self, run: Run, names: Sequence[str] | None) -> tuple[pd.DataFrame, list[str]]:
+        """Rows of evaluation.csv, and what a reader must know."""
+
+    def ensembles(self, run: Run) -> list[str]:
+        """Names of the ensembles with scores."""
+
+    def members(self, run: Run, name: str, machine: str) -> list[str]:
+        """Members of an ensemble with a weight for a machine."""
+
+    def fused(self, run: Run, name: str, tables: Mapping[str, ScoreTable]) -> ScoreTable:
+        """The ensemble's scores of one machine's clips."""
+
+
+def fusion() -> Fusion:
+    """Raises: AsdzooError when it is not installed."""
+    found: Fusion = registry.extension("fusion")
+    return found
