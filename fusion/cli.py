@@ -63,7 +63,7 @@ def evaluate_run(names: Sequence[str] | None, run: Path) -> None:
             "put the labels beside the recordings (labels.csv, or their names), or `asdzoo fuse`, which needs none",
         )
     out.print(tables.by_machine(found.judged))
-    out.print(tables.official_scores(found.judged, found.compared))
+    out.print(tables.official_scores(found.judged, found.compared, found.spread))
     if found.families:
         out.print(tables.families(found.families))
     out.print(f"written: {run / 'evaluation.csv'}")

@@ -30,8 +30,10 @@ def _span(interval: Interval | None) -> str | None:
     return f"{interval.low:.4f} .. {interval.high:.4f}" if interval else None
 
 
-def official_scores(evaluations: Sequence[Evaluation], compared: Mapping[str, Difference | None]) -> Table:
-    """Official scores, best first, each with its interval and its distance to the best."""
+def official_scores(
+    evaluations: Sequence[Evaluation], compared: Mapping[str, Difference | None], spread: float | None = None
+) -> Table:
+    """Official scores, best first, each with its interval and its distance to the best; that also in spreads over seeds."""
     rows = []
     for evaluation in sorted(evaluations, key=lambda evaluation: -(evaluation.score or 0)):
         difference = compared.get(evaluation.system)
@@ -44,9 +46,11 @@ def official_scores(evaluations: Sequence[Evaluation], compared: Mapping[str, Di
                 f"{difference.value:+.4f} ({difference.interval.low:+.4f} .. {difference.interval.high:+.4f})"
                 if difference and difference.value
                 else None,
+                *([f"{abs(difference.value) / spread:.1f}" if difference and difference.value else None] if spread else []),
             ]
         )
-    return table("Official score", ["system", "score", "95 % interval", "organisers' ±", "less the best (95 % interval)"], rows)
+    columns = ["system", "score", "95 % interval", "organisers' ±", "less the best (95 % interval)"]
+    return table("Official score", [*columns, *(["in spreads over seeds"] if spread else [])], rows)
 
 
 def families(found: Sequence[Family]) -> Table:

@@ -164,6 +164,11 @@ class RunEvaluation:
     families: list[Family]  # systems with several seeds
     notes: list[str]
 
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of a score over seeds, those of all families pooled; None without seeds."""
+        return float(np.sqrt(np.mean([one.spread**2 for one in self.families]))) if self.families else None
+
 
 def evaluate_run(run: Run, names: Sequence[str] | None = None) -> RunEvaluation:
     """Judge all score tables of a run, write its evaluation.csv, and return the evaluations of `names`, all by default.

@@ -14,12 +14,19 @@ from submission.report.scored import Place, Scored
 from submission.report.svg import Plot, Scale, linear, z_scale
 
 SERIES = 10  # colours of the style sheet
+MOST_COLUMNS = 8  # systems side by side in a table; more stand one below the other
 _SHARE = Scale(0, 1, (0, 0.25, 0.5, 0.75, 1))
 
 
 def series(number: int) -> str:
     """The class that colours system `number`; beyond the tenth lines are dashed."""
     return f"s{number % SERIES}" + (" dashed" if number >= SERIES else "")
+
+
+def clearest(scored: Sequence[Scored]) -> list[Scored]:
+    """The systems whose curves fit into one figure: at most `SERIES`, those with the best official scores."""
+    best = sorted(scored, key=lambda one: -(one.evaluation.score or 0))[:SERIES]
+    return [one for one in scored if one in best]
 
 
 def shortened(name: str, most: int) -> str:

@@ -26,6 +26,8 @@ def freeze(
         record = freeze_run(opened, again)
     if record.scored_blind:
         warn(f"{record.scored_blind} test clips without labels have scores already: the record says so")
+    if not record.recordings:
+        warn(f"the recordings ({opened.info().data}) are not here: the record holds no checksums of them")
     for sentence in sentences(record.marks):
         warn(sentence)
     kinds = [("systems", record.configs), ("weight files", record.weights), ("ensembles", record.ensembles)]

@@ -91,7 +91,7 @@ def current(run: Run) -> Freeze:
         weights={
             path.relative_to(run.folder / "systems").as_posix(): _digest([path.read_bytes()])
             for system in systems
-            for path in sorted(run.system_folder(system).rglob("*.safetensors"))
+            for path in sorted(run.system_folder(system).glob("*/*.safetensors"))  # not the embeddings in folders below
         },
         training_scores={system: _training_scores(table) for system, table in tables.items()},
         ensembles={name: _ensemble(run, name) for name in ensembles},

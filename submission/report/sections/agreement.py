@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fusion.combine import stack
+from submission.report.figures import MOST_COLUMNS
 from submission.report.rendering import render
 from submission.report.scored import Scored
 from submission.report.sections import Section
@@ -16,7 +17,7 @@ def section(scored: Sequence[Scored]) -> Section | None:
     """None for a single system."""
     if len(scored) < 2:
         return None
-    html = render("sections/agreement", agreement=agreement(scored), scored=scored)
+    html = render("sections/agreement", agreement=agreement(scored), scored=scored, few=len(scored) <= MOST_COLUMNS)
     return Section("agreement", "Agreement", html)
 
 

@@ -9,7 +9,7 @@ from fusion.combine import stack
 from fusion.ensemble import Ensemble
 from fusion.explain import contributions
 from fusion.objective import Objective
-from submission.report.figures import series, shortened
+from submission.report.figures import MOST_COLUMNS, series, shortened
 from submission.report.rendering import render
 from submission.report.scored import Scored
 from submission.report.sections import Section
@@ -25,8 +25,13 @@ def section(run: Run, scored: Sequence[Scored]) -> Section | None:
     for one in scored:
         if one.ensemble is not None:
             brought, why = _brought(run, one.ensemble)
-            bars = _bars(brought, numbers, one.name) if brought else None
-            entries.append({"one": one, "it": one.ensemble, "bars": bars, "brought": brought, "why": why})
+            few = len(one.ensemble.systems) <= MOST_COLUMNS
+            bars = _bars(brought, numbers, one.name) if brought and few else None
+            vectors = [*one.ensemble.weights.values(), *one.ensemble.development.values()]
+            most = max(weight for weights in vectors for weight in weights.values())
+            entries.append(
+                {"one": one, "it": one.ensemble, "bars": bars, "brought": brought, "why": why, "few": few, "most": most}
+            )
     if not entries:
         return None
     return Section("ensembles", "Ensembles", render("sections/ensembles", ensembles=entries, numbers=numbers))

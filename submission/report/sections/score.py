@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from submission.report.figures import series
+from submission.report.figures import MOST_COLUMNS, series
 from submission.report.rendering import render
 from submission.report.scored import Judged, Place, Scored, by_domain
 from submission.report.sections import Section
@@ -34,6 +34,7 @@ def section(scored: Sequence[Scored], names: Mapping[Place, str]) -> Section:
         bars={one.name: _interval_bar(one, scored) for one in scored},
         by_machine=_by_machine(scored, names),
         by_domain=by_domain(scored),
+        most_columns=MOST_COLUMNS,
     )
     return Section("score", "Official score", html)
 
