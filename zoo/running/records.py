@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import from_json
 
 from zoo.errors import AsdzooError
@@ -47,10 +47,21 @@ class SystemInfo(Record):
     macs: int | None = None  # for one clip; None: not known
     versions: Versions = {}  # what trained it; empty in runs of 0.1: then those of the run
 
-    def block(self, name: str) -> Mapping[str, Any]:
+    @field_validator("config")
+    @classmethod
+    def _has_blocks(cls, config: dict[str, Any]) -> dict[str, Any]:
+        for name in ("input", "model", "detector"):
+            if not isinstance(config.get(name, {}), Mapping):
+                raise ValueError(f"{name} is no block of settings")
+        rate = config.get("input", {}).get("sample_rate", 16000)
+        if not isinstance(rate, int) or isinstance(rate, bool) or rate < 1:
+            raise ValueError("input.sample_rate is no number of Hz")
+        return config
+
+    def block(self, name: Literal["input", "model", "detector"]) -> Mapping[str, Any]:
         """A block of the config; empty where there is none."""
-        found = self.config.get(name)
-        return found if isinstance(found, Mapping) else {}
+        found: Mapping[str, Any] = self.config.get(name, {})
+        return found
 
 
 class RunInfo(Record):

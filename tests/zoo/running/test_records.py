@@ -73,6 +73,8 @@ def test_records_do_not_change() -> None:
         (b'{"systems": ["cnn"]}', "is damaged: systems: "),
         (b'{"systems": {"cnn": {"parameters": 3}}}', "is damaged: systems.cnn.parameters: "),
         (b'{"calibrate_on": "both"}', "is damaged: calibrate_on: "),
+        (b'{"systems": {"cnn": {"config": {"model": 5}}}}', "is damaged: systems.cnn.config: "),
+        (b'{"systems": {"cnn": {"config": {"input": {"sample_rate": null}}}}}', "is damaged: systems.cnn.config: "),
         (b'{"a":' * 5000, "is damaged: "),
     ],
 )
