@@ -4,6 +4,8 @@ calibrated = (score - mean) / standard deviation, over the training clips of one
 leave-one-out already. [T24 3] says "mean and standard deviation" but not over what; statistics of test clips are against the
 rules since 2025, so they are taken only on request.
 
+A clip that stands apart from all others of its domain (`zoo.odd_scores`) takes no part in mean and standard deviation.
+
 By domain, the source and the target clips have statistics of their own, and a clip gets the smaller of the two z-scores: it is
 anomalous only where it is so for both domains. The domain of the clip itself is not asked, as no evaluation clip tells it.
 """
@@ -19,6 +21,7 @@ import pandas as pd
 
 from zoo.errors import AsdzooError
 from zoo.files import write_json
+from zoo.odd_scores import ordinary
 from zoo.scores import ScoreTable
 
 GROUP = ["system", "year", "machine", "section"]
@@ -67,6 +70,8 @@ class Calibration:
                     "run `asdzoo train-all` again with that machine's train folder in place",
                 )
             domains = rows.loc[rows["split"] == on, "domain"].to_numpy()
+            kept = _ordinary_by_domain(scores, domains)
+            scores, domains = scores[kept], domains[kept]
             source, target = scores[domains == "source"], scores[domains == "target"]
             apart = by_domain and min(len(source), len(target)) > 1
             statistics[key] = _statistics(source if apart else scores)
@@ -128,6 +133,14 @@ def _read_entries(entries: Iterable[Mapping[str, Any]]) -> dict[Key, Statistics]
         )
         for entry in entries
     }
+
+
+def _ordinary_by_domain(scores: np.ndarray, domains: np.ndarray) -> np.ndarray:
+    """Which scores are ordinary among those of their own domain: the few target clips are no odd source clips."""
+    kept = np.ones(len(scores), dtype=np.bool_)
+    for domain in set(domains.tolist()):
+        kept[domains == domain] = ordinary(scores[domains == domain])
+    return kept
 
 
 def _statistics(scores: np.ndarray) -> Statistics:

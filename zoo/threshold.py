@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import AsdzooError
+from zoo.odd_scores import ordinary
 
 Method = Literal["gamma", "normal", "percentile"]
 
@@ -52,7 +53,8 @@ class Threshold:
 def fit_threshold(scores: NDArray[np.float64], method: Method = "gamma", percentile: float = 90.0) -> Threshold:
     """The threshold for normal training scores `(n,)`.
 
-    Too few distinct scores for a fit (fewer than 8) fall back on the empirical percentile, and say so in `note`.
+    A score that stands apart from all others (`zoo.odd_scores`) takes no part. Too few distinct scores for a fit (fewer than 8)
+    fall back on the empirical percentile, and say so in `note`.
 
     Raises: AsdzooError for no scores, scores that are not finite, or a percentile outside (0, 100).
     """
@@ -62,6 +64,7 @@ def fit_threshold(scores: NDArray[np.float64], method: Method = "gamma", percent
         raise AsdzooError("no training scores to put a threshold on", "run `asdzoo train-all`, which scores training clips too")
     if not np.isfinite(scores).all():
         raise AsdzooError("training scores hold NaN or infinity", "train that system again")
+    scores = scores[ordinary(scores)]
     distinct = len(np.unique(scores))
     if method != "percentile" and distinct < _FEWEST:
         few = f"{distinct} distinct training score{'s' if distinct > 1 else ''}: empirical percentile instead of {method}"

@@ -184,4 +184,5 @@ _WALKERS: dict[bytes, Callable[[BinaryIO, int, bytes], Look]] = {
     **dict.fromkeys((b".snd", b"dns."), _au),
     b"Creative Voice F": _voc,
     b"OggS": _ogg,
+    b"\xf0\x7e": lambda file, size, start: Look(error="is a MIDI sample dump: convert it to wav"),  # its reader prints
 }

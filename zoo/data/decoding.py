@@ -131,10 +131,11 @@ class Decoding:
         if not self.frames:
             return self._error("holds no samples")
         self.silent = [number for number in range(self.channels) if lowest[number] == 0 == highest[number]]
-        self.dead = [number for number in range(self.channels) if lowest[number] == highest[number]]
+        constant = [number for number in range(self.channels) if lowest[number] == highest[number]]
+        self.dead = constant if self.frames > 1 else self.silent  # one sample is no constant
         if len(self.silent) == self.channels:
             self._warn("is silent")
-        elif len(self.dead) == self.channels and self.frames > 1:
+        elif len(self.dead) == self.channels:
             self._warn("is constant")
         elif self.dead:
             numbers = ", ".join(map(str, self.dead))

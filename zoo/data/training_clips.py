@@ -26,10 +26,10 @@ def degenerate(
     median = float(np.median(list(training.values()))) if training else 0.0
     left: dict[Clip, str] = {}
     for clip, length in training.items():
-        if clip in dead:
-            left[clip] = "is silent or constant, and is left out of training"
-        elif length < min(SHORT * median, NEVER_SHORT):
+        if length < min(SHORT * median, NEVER_SHORT):
             left[clip] = f"lasts {length:.2g} s where others last {median:.2g} s, and is left out of training"
+        elif clip in dead:
+            left[clip] = "is silent or constant, and is left out of training"
     paths = {clip.path for clip in left}
     said = [problem for problem in problems if problem.path not in paths]
     return set(left), said + [Problem("error", clip.path, sentence) for clip, sentence in left.items()]
