@@ -46,7 +46,8 @@ class Bank:
         nobody = np.zeros((1, len(self.points)), dtype=bool) if self.spares is None else self.spares[None]
         if rows is None:
             return nobody
-        gone: NDArray[np.bool_] = (self.parents[None] == rows[:, None, None]).any(axis=2)
+        first, second = self.parents.T
+        gone: NDArray[np.bool_] = (first == rows[:, None]) | (second == rows[:, None])
         if self.spares is None:
             return gone
         # a spare steps in for the one of its siblings whose second parent is left out

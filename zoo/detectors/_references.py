@@ -108,7 +108,7 @@ class DomainZ:
         self.clips = bank.points[bank.clips]
         self.densities: Densities | None = None
         if bank.made:
-            self.distances = distances_of(squares_between(self.clips, bank.points), cosine)
+            self.nearest, self.distances = self._nearest_points()
             inside = self._without(None)[0]
         else:
             self.densities = Inside(bank.points, cosine).densities(k)
@@ -135,18 +135,29 @@ class DomainZ:
         mean, deviation = np.full(clips, self.mean), np.full(clips, self.deviation)
         row_of = np.full(clips, -1)
         row_of[self.own] = np.arange(len(self.own))
-        affected = np.arange(clips) if self.densities is None else self.own
-        for rows in blocks(len(affected), len(self.own) * (1 if self.densities is not None else len(self.bank.points))):
+        affected = np.unique(self.bank.parents)
+        for rows in blocks(len(affected), 2 * len(self.bank.points)):
             left_out = affected[rows]
             inside = self._without(left_out) if self.densities is None else self.densities.without(row_of[left_out])
             there = row_of[left_out, None] != np.arange(len(self.own))
             mean[left_out], deviation[left_out] = mean_and_deviation(inside, there)
         return mean, deviation
 
+    def _nearest_points(self) -> tuple[NDArray[np.intp], FloatArray]:
+        """The points nearest to each of the domain's own clips, but for those made from it, and how far: (own, t).
+
+        So many that k are left whichever clip is left out.
+        """
+        distances = distances_of(squares_between(self.clips, self.bank.points), self.plain.cosine)
+        distances[(self.bank.parents[None] == self.own[:, None, None]).any(axis=2)] = np.inf
+        children = np.bincount(self.bank.parents.ravel()).max()  # of one clip
+        spares = 0 if self.bank.spares is None else int(self.bank.spares.sum())
+        nearest = np.argsort(distances, axis=1, kind="stable")[:, : self.plain.k + children + spares]
+        return nearest, np.take_along_axis(distances, nearest, axis=1)
+
     def _without(self, left_out: NDArray[np.intp] | None) -> FloatArray:
         """Distances of the domain's own clips, each itself left out, when another clip is left out too: (left out, own)."""
-        mine = (self.bank.parents[None] == self.own[:, None, None]).any(axis=2)
-        absent = self.bank.absent(left_out)[:, None] | mine[None]
+        absent = self.bank.absent(left_out)[:, self.nearest]
         distances = np.where(absent, np.inf, self.distances[None])
         k = min(self.plain.k, distances.shape[2])
         smallest = np.partition(distances, k - 1, axis=2)[..., :k]
