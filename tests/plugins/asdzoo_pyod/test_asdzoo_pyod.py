@@ -13,6 +13,7 @@ from zoo.plugins import AsdzooError
 class TestPyod(DetectorContract):
     name = "pyod"
     options: ClassVar[dict[str, object]] = {"class": "nearest.Nearest"}
+    inexact = "training clips are left out a tenth at a time"
 
 
 def test_a_class_that_is_not_there() -> None:
