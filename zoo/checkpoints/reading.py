@@ -49,6 +49,7 @@ class Loadable(nn.Module, ABC):
 
     sizes: ClassVar[type[Frozen]]  # what `__init__` takes
     ignorable: ClassVar[tuple[str, ...]] = ()  # parts of official files that it does not have, by the start of their name
+    must_tell: ClassVar[Mapping[str, str]] = {}  # fields of sizes that no tensor tells, and the file beside that does
 
     @classmethod
     @abstractmethod
@@ -111,6 +112,12 @@ def filled(kind: type[Kind], name: str, source: str | None, given: Mapping[str, 
             raise AsdzooError(
                 f"{path} has {key} {sizes[key]}, model.sizes.{key} is {value}",
                 "leave sizes to the file: --set model.sizes={}",
+            )
+    for field, file in kind.must_tell.items():
+        if field not in {**given, **sizes}:
+            raise AsdzooError(
+                f"{path}: no tensor tells {field}, and no {file} beside it does",
+                f"put the {file} of its repository there, or say model.sizes.{field}",
             )
     encoder = _build(kind, {**given, **sizes}, path)
     fit(encoder, checkpoint)

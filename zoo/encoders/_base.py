@@ -22,7 +22,7 @@ class Encoder(Loadable):
     """
 
     sample_rate: ClassVar[int] = 16000  # Hz
-    spectral: ClassVar[bool] = True  # features are (batch, frames, bins), which SpecAugment may mask; False: raw waves
+    spectral: ClassVar[bool] = True  # features are (batch, frames, bins), which SpecAugment may mask; False: waves
     layout: ClassVar[Layout] = Layout()
     layer_list: ClassVar[str]  # name of the module list of layers
     matrices: ClassVar[Mapping[str, str]]  # short name of what can be adapted -> module inside a layer
@@ -33,7 +33,7 @@ class Encoder(Loadable):
 
     @abstractmethod
     def features(self, waves: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """What the first layer hears, (batch, frames, bins) or (batch, samples), and the padding of its tokens.
+        """What the first layer hears, (batch, frames, bins) or what its own `forward` takes, and the padding of its tokens.
 
         `lengths` are valid samples of each clip, int64 (batch,); None: all. Padding is bool (batch, tokens), True where a token
         is none; None without `lengths`. A clip too short for one token is repeated.

@@ -12,7 +12,6 @@ Files are torch files {"cfg": ..., "model": ...}; fine-tuned ones have a predict
 bare state dict with the prefix `encoder.`.
 """
 
-import math
 import re
 from typing import Any, ClassVar
 
@@ -29,6 +28,7 @@ from zoo.errors import AsdzooError
 from zoo.features.fbank import KaldiFbank
 from zoo.layers.pooling import Layout
 from zoo.layers.position_conv import PositionConv
+from zoo.layers.relative_positions import buckets, position_bias
 from zoo.metadata import AUDIOSET, Words
 
 METADATA = Words(("log-mel energies",), ("BEATs",), ("transformer",), AUDIOSET)
@@ -178,8 +178,7 @@ class _Transformer(nn.Module):
         self.layer_norm = nn.LayerNorm(config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(_Layer(config, first=layer == 0) for layer in range(config.layers))
-        self.max_distance = config.max_distance
-        self.register_buffer("bucket", _buckets(config.buckets, config.max_distance), persistent=False)
+        self.register_buffer("bucket", buckets(config.buckets, config.max_distance), persistent=False)
         self.bucket: Tensor  # of the distances -max_distance .. max_distance
 
     def forward(self, x: Tensor, padding: Tensor | None, checkpointing: bool, every: bool) -> list[Tensor]:
@@ -198,15 +197,9 @@ class _Transformer(nn.Module):
         return states
 
     def position_bias(self, patches: int) -> Tensor:
-        """Bias of each head for each pair of query and key, before the gate: (heads, patches, patches).
-
-        It depends on key - query only, so each row is a window on one vector of 2 patches - 1 values.
-        """
-        distance = torch.arange(1 - patches, patches, device=self.bucket.device).clamp(-self.max_distance, self.max_distance)
-        table = self.get_submodule("layers.0.self_attn.relative_attention_bias")
-        by_distance = table(self.bucket[distance + self.max_distance])
-        windows: Tensor = by_distance.T.unfold(1, patches, 1).flip(1)
-        return windows.contiguous()
+        """Bias of each head for each pair of query and key, before the gate: (heads, patches, patches)."""
+        table = self.get_parameter("layers.0.self_attn.relative_attention_bias.weight")
+        return position_bias(table, self.bucket, patches)
 
 
 class _Layer(nn.Module):
@@ -274,21 +267,6 @@ class _Attention(nn.Module):
         weight = self.grep_linear.weight.view(2, 4, -1).sum(1)
         a, b = torch.sigmoid(F.linear(q, weight, self.grep_linear.bias.view(2, 4).sum(1))).chunk(2, dim=-1)
         return a * (b * self.grep_a - 1.0) + 2.0
-
-
-def _buckets(buckets: int, max_distance: int) -> Tensor:
-    """T5's bucket of each distance key - query from -max_distance to max_distance, int64 (2 max_distance + 1,).
-
-    Half of the buckets for keys behind the query; of each half one half exact, the other logarithmic up to `max_distance`.
-    Source: Raffel et al., T5, JMLR 2020, section 2.1. Computed on the CPU in float32, as the public code does: a bucket
-    border is where another device's logarithm would round the other way.
-    """
-    distance = torch.arange(-max_distance, max_distance + 1)
-    half, exact = buckets // 2, buckets // 4
-    far = distance.abs().clamp_min(1).float()
-    logarithmic = exact + (torch.log(far / exact) / math.log(max_distance / exact) * (half - exact)).long()
-    bucket = torch.where(distance.abs() < exact, distance.abs(), logarithmic.clamp_max(half - 1))
-    return bucket + (distance > 0) * half
 
 
 ENCODER = BEATs
