@@ -127,6 +127,14 @@ def test_only_command_lines_print() -> None:
         assert shows or "zoo.console" not in imports(path), f"{path.relative_to(ROOT)} prints, which commands and displays do"
 
 
+def test_yaml_is_read_in_one_place() -> None:
+    """Only there it is bounded; anyone may write it."""
+    for path in FILES:
+        text = path.read_text()
+        reads = [word for word in ("yaml.load", "yaml.safe_load", "yaml.full_load", "SafeLoader") if word in text]
+        assert not reads or path == ROOT / "zoo" / "yaml_reading.py", f"{path.relative_to(ROOT)}: {reads}; call read_yaml"
+
+
 def test_the_path_of_no_machine_stands_in_the_house() -> None:
     for path in FILES:
         for root in ("/home/", "/root/", "/Users/", "/mnt/", "/work/"):
