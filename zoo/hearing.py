@@ -17,6 +17,7 @@ from zoo.networks import Embedder, InputShape, with_parts
 from zoo.training.sampling import Indices
 
 MOST_SECONDS = 640  # of sound in one batch: 32 clips of 20 s, longer than those of any year
+LONG = 120  # seconds: a longer clip is heard in windows of this length by a system that hears whole clips
 
 
 class InputConfig(Frozen):
@@ -68,11 +69,19 @@ class Hearing:
     def crops(
         self, store: WaveformStore, indices: Indices, samples: int | None, generator: np.random.Generator | None
     ) -> tuple[Tensor, Tensor]:
-        """Waves and lengths of clips of the store; a generator crops longer clips at random, none takes their beginning."""
+        """Waves and lengths of clips of the store; a generator crops longer clips at random, none takes their beginning.
+
+        Without `samples` clips are whole, unless they are LONG.
+        """
         heard, starts = store.viewed(self.view), None
-        if samples is not None and generator is not None:
-            starts = generator.integers(0, np.maximum(heard.lengths[indices] - samples, 0), endpoint=True)
-        return heard.batch(indices, samples=samples, starts=starts)
+        width = self._long if samples is None else samples
+        if generator is not None and (samples is not None or (heard.lengths[indices] > width).any()):
+            starts = generator.integers(0, np.maximum(heard.lengths[indices] - width, 0), endpoint=True)
+        return heard.batch(indices, samples=samples, starts=starts, most=width)
+
+    @property
+    def _long(self) -> int:
+        return LONG * self.config.sample_rate
 
     @torch.inference_mode()
     def embed(self, network: Embedder, store: WaveformStore, indices: Indices, batch: int = 32) -> np.ndarray:
@@ -86,7 +95,7 @@ class Hearing:
             starts = np.concatenate(windows)
             pieces = []
             for piece in self._pieces(heard.lengths[clips]):
-                waves, lengths = heard.batch(clips[piece], samples=self.shape.samples, starts=starts[piece])
+                waves, lengths = heard.batch(clips[piece], samples=self.shape.samples, starts=starts[piece], most=self._long)
                 embeddings = with_parts(network(waves.to(network.device), lengths.to(network.device)))
                 pieces.append(embeddings.float().cpu().numpy())
             embedded = np.concatenate(pieces)
@@ -98,16 +107,17 @@ class Hearing:
         """Parts of a batch that hold at most MOST_SECONDS of sound each, or one window: lengths of the clips in samples."""
         begin, longest = 0, 0
         for end, length in enumerate(lengths.tolist()):
-            longest = max(longest, self.shape.samples or length)
+            window = self.shape.samples or min(length, self._long)
+            longest = max(longest, window)
             if end > begin and longest * (end + 1 - begin) > MOST_SECONDS * self.config.sample_rate:
                 yield slice(begin, end)
-                begin, longest = end, self.shape.samples or length
+                begin, longest = end, window
         yield slice(begin, len(lengths))
 
     def _windows(self, length: int) -> Iterator[int]:
         """Where the windows of a clip start: side by side, the last one flush with the end."""
-        samples = self.shape.samples
-        if samples is None or length <= samples or self.config.longer == "first":
+        samples = self.shape.samples or self._long
+        if length <= samples or (self.shape.samples is not None and self.config.longer == "first"):
             yield 0
             return
         yield from range(0, length - samples, samples)

@@ -138,12 +138,13 @@ class WaveformStore:
         channel: int = 0,
         samples: int | None = None,
         starts: Sequence[int] | npt.NDArray[np.integer[Any]] | None = None,
+        most: int | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Waves (b, n), float32 in [-1, 1], and how many samples of each row are sound, int64 (b,).
 
         With `samples`, every row has that many: a longer clip is cut out from `starts` (default: its beginning), a shorter one
-        is repeated from its beginning until the row is full. Without, clips keep their length (from `starts` on) and rows are
-        filled up with zeros to the longest.
+        is repeated from its beginning until the row is full. Without, clips keep their length (from `starts` on, but `most`
+        samples at most) and rows are filled up with zeros to the longest.
 
         Raises: AsdzooError when a clip has no such channel; ValueError when a cut would leave its clip.
         """
@@ -152,6 +153,8 @@ class WaveformStore:
         lengths = self.lengths[rows] - begins
         if (begins < 0).any() or (lengths < (1 if samples is None else np.minimum(samples, self.lengths[rows]))).any():
             raise ValueError("a cut starts before its clip or ends after it")
+        if samples is None and most is not None:
+            lengths = np.minimum(lengths, most)
         width = int(lengths.max(initial=0)) if samples is None else samples
         lengths = np.minimum(lengths, width)
         waves = np.empty((len(rows), width), np.float32)

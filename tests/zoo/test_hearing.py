@@ -1,0 +1,68 @@
+"""However long a clip is, a batch holds a bounded number of seconds, and all of the clip is heard."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import zoo.hearing
+from tests.zoo.trees import write_wav
+from zoo.data.clips import find_clips
+from zoo.data.store import WaveformStore
+from zoo.systems import load_system
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> WaveformStore:
+    for seconds in (1, 1, 9, 2):
+        name = f"{len(list(tmp_path.rglob('*.wav')))}.wav"
+        write_wav(tmp_path / "data" / "MyPump" / "test" / name, seconds=seconds)
+    return WaveformStore.open(find_clips(tmp_path / "data"), tmp_path / "store")
+
+
+@pytest.fixture
+def shapes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """(rows, samples) of every batch from here on."""
+    seen: list[tuple[int, int]] = []
+    batch = WaveformStore.batch
+
+    def spy(self: WaveformStore, *args: Any, **options: Any) -> Any:
+        waves, lengths = batch(self, *args, **options)
+        seen.append((waves.shape[0], waves.shape[1]))
+        return waves, lengths
+
+    monkeypatch.setattr(WaveformStore, "batch", spy)
+    return seen
+
+
+@pytest.mark.parametrize("name", ["nf_cdee_tiny", "dual_branch_cnn_tiny"])
+def test_a_batch_is_bounded_by_seconds(
+    store: WaveformStore, shapes: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(zoo.hearing, "LONG", 2)
+    monkeypatch.setattr(zoo.hearing, "MOST_SECONDS", 4)
+    system = load_system(name, ["input.longer=windows"])
+    network = system.build_network(["a", "b"], 0)
+    whole = system.embed(network, store, np.arange(4))
+    assert len(shapes) > 1
+    assert max(rows * samples for rows, samples in shapes) <= 4 * 16_000
+    assert sum(rows for rows, _ in shapes) == 1 + 1 + 5 + 1  # windows of 2 s
+    for index in range(4):
+        np.testing.assert_allclose(system.embed(network, store, np.array([index]))[0], whole[index], rtol=1e-4, atol=1e-4)
+
+
+def test_ordinary_clips_are_one_batch_of_their_own_lengths(store: WaveformStore, shapes: list[tuple[int, int]]) -> None:
+    system = load_system("nf_cdee_tiny")
+    system.embed(system.build_network(["a", "b"], 0), store, np.arange(4))
+    assert shapes == [(4, 9 * 16_000)]
+
+
+def test_training_reads_a_part_of_a_very_long_clip_anywhere(store: WaveformStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo.hearing, "LONG", 2)
+    hearing = load_system("nf_cdee_tiny").hearing
+    waves, lengths = hearing.crops(store, np.arange(4), None, None)
+    assert lengths.tolist() == [16_000, 16_000, 32_000, 32_000]
+    again = hearing.crops(store, np.arange(4), None, np.random.default_rng(0))[0]
+    assert not (waves[2] == again[2]).all()
+    assert (waves[[0, 1, 3]] == again[[0, 1, 3]]).all()
