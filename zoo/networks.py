@@ -91,6 +91,36 @@ class PreparedNetwork(Network):
         return self.losses_of(self.prepare(waves, lengths), labels)
 
 
+class FrameNetwork(Network):
+    """A network that sees a few frames at a time: training draws vectors of them out of all clips, in place of clips."""
+
+    context: int  # frames side by side in one vector
+
+    @abstractmethod
+    def frames(self, waves: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Features (batch, frames, bins), and how many of them are a clip's own (batch,), at least `context`; no gradients."""
+
+    @abstractmethod
+    def losses_of(self, vectors: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """`losses` of vectors (n, context x bins) of clips of the classes `labels` (n,)."""
+
+    def vectors(self, waves: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
+        """All vectors of each clip, (frames - context + 1, context x bins)."""
+        frames, counts = self.frames(waves, lengths)
+        return [side_by_side(own[:count], self.context) for own, count in zip(frames, counts.tolist(), strict=True)]
+
+    def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
+        vectors = self.vectors(waves, lengths)
+        counts = torch.tensor([len(own) for own in vectors], device=labels.device)
+        return self.losses_of(torch.cat(vectors), labels.repeat_interleave(counts))
+
+
+def side_by_side(frames: Tensor, context: int) -> Tensor:
+    """Every `context` consecutive frames as one vector, hop 1: (n, bins) -> (n - context + 1, context x bins), not copied."""
+    count, bins = frames.shape
+    return frames.contiguous().as_strided((count - context + 1, context * bins), (bins, 1))
+
+
 class DensityNetwork(Network):
     """A network that knows how likely an embedding is; the density detector scores with it."""
 

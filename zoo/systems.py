@@ -20,7 +20,7 @@ from zoo.config import Frozen, ablation_paths, load_inherited, override, parse, 
 from zoo.data.clips import Clip
 from zoo.data.store import WaveformStore
 from zoo.data.synth.auxiliary import class_names as auxiliary_class_names
-from zoo.detectors import Detector, FloatArray
+from zoo.detectors import Detector, FloatArray, Need
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import require_plain_name
 from zoo.hearing import Hearing, InputConfig
@@ -166,10 +166,12 @@ def system_of(name: str, values: dict[str, Any], origin: str) -> System:
     config = parse(SystemConfig, current(values), origin)
     network = _module(config.model, "model", origin)
     detector = _module(config.detector, "detector", origin)
-    if config.detector["name"] == "density" and not getattr(network, "LIKELIHOOD", False):
+    need: Need | None = getattr(detector, "NEEDS", None)
+    if need is not None and not getattr(network, need.flag, False):
         raise AsdzooError(
-            f"{origin}: the density detector needs a network with a likelihood, which {config.model['name']} has not",
-            "use detector.name=knn, or model.name=nf_cdee",
+            f"{origin}: the {config.detector['name']} detector needs a network with {need.what}, "
+            f"which {config.model['name']} has not",
+            f"use detector.name=knn, or model.name={need.model}",
         )
     network_config = parse(network.Config, _without_name(config.model), f"{origin}: model")
     detector_config = parse(detector.Config, _without_name(config.detector), f"{origin}: detector")

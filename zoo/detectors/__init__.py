@@ -6,10 +6,12 @@ Each public module `zoo/detectors/<name>.py` defines
 
 - `Config(Frozen)`: its hyper-parameters,
 - `METADATA`: its words for the metadata of a submission,
-- `build(config) -> Detector` (`density` alone takes the network's likelihood as well).
+- `build(config) -> Detector` (`density` alone takes the network's likelihood as well),
+- `NEEDS`, a `Need`, where not every network will do.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
@@ -18,6 +20,15 @@ from numpy.typing import NDArray
 from zoo.data.clips import Clip
 
 FloatArray = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a detector asks of the network that made its embeddings."""
+
+    flag: str  # True in the module of a model that has it, `LIKELIHOOD = True`
+    what: str  # in words
+    model: str  # one that has it
 
 
 class Detector(Protocol):

@@ -7,12 +7,13 @@ import numpy as np
 
 from zoo.config import Frozen
 from zoo.data.clips import Clip
-from zoo.detectors import Detector, FloatArray
+from zoo.detectors import Detector, FloatArray, Need
 from zoo.detectors._arrays import checked, checked_training, fitted, joined
 from zoo.errors import AsdzooError
 from zoo.metadata import Words
 
 METADATA = Words()  # the network has the words
+NEEDS = Need("LIKELIHOOD", "a likelihood", "nf_cdee")
 
 Likelihood = Callable[[FloatArray, Clip], FloatArray]  # embeddings (n, dim), a clip of their machine -> (n,), in nats
 

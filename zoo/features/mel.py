@@ -1,5 +1,7 @@
 """Triangular filters on the mel scale."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -25,3 +27,20 @@ def mel_filters(mels: int, size: int, sample_rate: int, lowest: float, *, by_mel
     rising = (bins[:, None] - left) / (center - left)
     falling = (right - bins[:, None]) / (right - center)
     return torch.minimum(rising, falling).clamp_min(0.0).float()
+
+
+def slaney_filters(mels: int, size: int, sample_rate: int) -> Tensor:
+    """Triangular filters of area 1 from 0 Hz to Nyquist on Slaney's mel scale, float32 (size / 2 + 1, mels).
+
+    The scale is linear up to 1 kHz (15 mel) and logarithmic above, 27 mel for a factor of 6.4.
+    Source: Slaney, Auditory Toolbox, 1998; the filters that librosa makes by default.
+    """
+    step = math.log(6.4) / 27
+    nyquist = sample_rate / 2
+    highest = 15 + math.log(nyquist / 1000) / step if nyquist > 1000 else 3 * nyquist / 200
+    scale = torch.linspace(0.0, highest, mels + 2, dtype=torch.float64)
+    edges = torch.where(scale < 15, 200 * scale / 3, 1000 * torch.exp(step * (scale - 15)))
+    bins = torch.linspace(0.0, nyquist, size // 2 + 1, dtype=torch.float64)[:, None]
+    left, center, right = edges[:-2], edges[1:-1], edges[2:]
+    triangles = torch.minimum((bins - left) / (center - left), (right - bins) / (right - center)).clamp_min(0.0)
+    return (triangles * 2 / (right - left)).float()

@@ -7,5 +7,6 @@ Each module `zoo/models/<name>.py` defines
 - `build(config, shape, classes) -> Embedder`: the network, freshly initialised from torch's global generator; a `Network` where
   there is something to train,
 - `needs_training(config) -> bool`, when it may be that nothing is trained; without it every network of the module is,
-- `LIKELIHOOD = True` when that network is a `DensityNetwork`, so that the density detector can use it.
+- `LIKELIHOOD = True` when that network is a `DensityNetwork`, so that the density detector can use it,
+- `ERROR_MOMENTS = True` when embeddings are those of `zoo/layers/error_moments.py`, for `mse` and `selective_mahalanobis`.
 """

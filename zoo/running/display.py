@@ -98,7 +98,7 @@ class Display(Bars):
         def stepped(now: StepTaken) -> None:
             nonlocal logged
             status = f"loss {now.loss:.3f}  {now.clips_per_second:,.0f} clips/s"
-            self._bars.update(bar, completed=now.step, status=status)
+            self._bars.update(bar, completed=now.step, total=now.steps, status=status)
             if not _bars_can_move() and time.monotonic() - logged >= LOG_SECONDS:
                 logged = time.monotonic()
                 err.print(f"{name}: step {now.step} of {now.steps}  {status}")

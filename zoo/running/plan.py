@@ -4,6 +4,7 @@ A task trains one network (system x group x seed) and embeds the clips of its ma
 executor may run them in any order; `asdzoo train-all` runs them one after another in its own process.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,7 +44,10 @@ class Task:
     def clips_to_see(self) -> int:
         """How many clips training will look at, at most; none when there is nothing to train."""
         training = self.system.config.training
-        return 0 if training is None else training.steps * training.batch * training.accumulation
+        if training is None:
+            return 0
+        most = training.steps * training.batch * training.accumulation
+        return most if training.epochs is None else min(most, math.ceil(training.epochs * len(self.clips)))
 
 
 def stamp(clip: Clip) -> list[str | int]:

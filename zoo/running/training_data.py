@@ -1,5 +1,7 @@
 """What a task trains on: its clips of the store, synthetic machines beside them, augmented as the system says."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,10 +11,10 @@ from zoo.data.store import WaveformStore
 from zoo.data.synth.auxiliary import Auxiliary, auxiliary
 from zoo.data.views import view_of
 from zoo.errors import AsdzooError
-from zoo.networks import Network, PreparedNetwork
+from zoo.networks import FrameNetwork, Network, PreparedNetwork, side_by_side
 from zoo.running.plan import Task
 from zoo.training.augment import Augmentation, NoiseConfig, Read
-from zoo.training.loop import Batch, Fetch, TrainingData
+from zoo.training.data import Batch, Fetch, TrainingData
 from zoo.training.sampling import Indices
 
 
@@ -49,13 +51,15 @@ def training_data(task: Task, network: Network, store: WaveformStore, device: to
             return waves, torch.from_numpy(labels[chosen]), lengths
         return augmentation.batch(chosen, labels[chosen], samples, generator)
 
-    if not isinstance(network, PreparedNetwork):
+    if not isinstance(network, PreparedNetwork | FrameNetwork):
         return TrainingData(fetch, labels, names)
     if config.anything:
         raise AsdzooError(
             f"{system.name} prepares each clip once, so nothing can be done to its waves in every step",
             "leave out the block `augment:`",
         )
+    if isinstance(network, FrameNetwork):
+        return _vectors(network.to(device), fetch, labels, names)
     return TrainingData(_prepared(network.to(device), fetch, labels), labels, names, prepared=True)
 
 
@@ -145,3 +149,22 @@ def _prepared(network: PreparedNetwork, fetch: Fetch, labels: Indices, batch: in
         torch.from_numpy(labels[chosen]),
         torch.empty(0),
     )
+
+
+def _vectors(network: FrameNetwork, fetch: Fetch, labels: Indices, names: list[str], batch: int = 32) -> TrainingData:
+    """All frames of all clips in one tensor, out of which batches of vectors are drawn."""
+    device, parts = network.device, []
+    for start in range(0, len(labels), batch):
+        waves, _, lengths = fetch(np.arange(start, min(start + batch, len(labels))), None)
+        frames, counts = network.frames(waves.to(device), lengths.to(device))
+        parts += [own[:count].clone() for own, count in zip(frames, counts.tolist(), strict=True)]
+    first = np.cumsum([0, *(len(part) for part in parts)])  # frame of each clip
+    clips = np.repeat(np.arange(len(parts)), [len(part) - network.context + 1 for part in parts])
+    rows = np.concatenate([np.arange(start, end - network.context + 1) for start, end in pairwise(first)])
+    vectors, places, own = side_by_side(torch.cat(parts), network.context), torch.from_numpy(rows), labels[clips]
+
+    def batch_of(chosen: Indices, generator: np.random.Generator | None) -> Batch:
+        drawn = torch.from_numpy(chosen)
+        return vectors[places[drawn].to(device)], torch.from_numpy(own[chosen]), torch.empty(0)
+
+    return TrainingData(batch_of, own, names, prepared=True, clips=clips)

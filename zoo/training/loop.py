@@ -11,7 +11,7 @@ time of one.
 
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,17 +23,16 @@ from torch import Tensor
 
 from zoo.config import Frozen
 from zoo.errors import AsdzooError, listed
-from zoo.networks import Network, PreparedNetwork
+from zoo.networks import FrameNetwork, Network, PreparedNetwork
 from zoo.training.averaging import BestCheckpoints, reestimate_batch_norm
 from zoo.training.compilation import Losses, compiled
+from zoo.training.data import Batch, TrainingData
 from zoo.training.prefetch import one_ahead
-from zoo.training.sampling import Indices, Order, crop_generator, split_holdout, step_seed
+from zoo.training.sampling import Indices, Order, crop_generator, step_seed
 from zoo.training.schedules import Schedule, learning_rate
 
 VERSION = 2  # raised when the same config and data would train to something else
 State = dict[str, Any]
-Batch = tuple[Tensor, Tensor, Tensor]  # waves, labels (classes, or shares of them), lengths
-Fetch = Callable[[Indices, np.random.Generator | None], Batch]
 
 
 class TrainingConfig(Frozen):
@@ -48,6 +47,7 @@ class TrainingConfig(Frozen):
     cycle: PositiveInt = 1000  # optimizer steps between warm restarts
     minimum_rate: NonNegativeFloat = 0.0
     steps: NonNegativeInt = 1000  # optimizer steps, at most
+    epochs: PositiveFloat | None = None  # passes over the clips, at most; null: as many as the steps are
     batch: PositiveInt = 64  # clips of one forward pass
     accumulation: PositiveInt = 1  # forward passes of one optimizer step
     merge: bool = False  # one forward pass per step where memory allows: same gradients, unless the network has batch norm
@@ -58,16 +58,6 @@ class TrainingConfig(Frozen):
     average: PositiveInt = 1  # so many best checkpoints are averaged; 1: the best one is taken
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 autocast on GPUs that have it
     compile: bool = False  # torch.compile the losses
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Clips to train on: `fetch(indices, generator)` gives a batch; a generator means random crops and augmentation."""
-
-    fetch: Fetch
-    labels: Indices  # class index of each clip
-    names: Sequence[str]  # of the clips, for messages
-    prepared: bool = False  # `fetch` gives what a `PreparedNetwork` prepared in place of waves
 
 
 @dataclass
@@ -108,7 +98,7 @@ class Trainer:
         self.network = network.to(accelerator.device)
         self.data, self.config, self.seed, self.accelerator = data, config, seed, accelerator
         self.hooks = hooks or Hooks()
-        members, self.held_out = split_holdout(data.labels, config.holdout, seed)
+        members, self.held_out = data.split(config.holdout, seed)
         if not len(members):
             raise AsdzooError("there is no clip to train on", "`asdzoo scan DATA` shows what was found")
         self.order = Order(members, seed)
@@ -117,6 +107,8 @@ class Trainer:
         optimizer = kind(self.parameters, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay)
         self.optimizer = accelerator.prepare(optimizer)
         self.clips_per_step = config.batch * config.accumulation
+        epochs = math.inf if config.epochs is None else math.ceil(config.epochs * len(members) / self.clips_per_step)
+        self.steps = int(min(config.steps, epochs))
         self.micro = self.clips_per_step if config.merge and accelerator.device.type != "cpu" else config.batch
         losses = _losses_of_prepared(network) if data.prepared else network.losses
         self.losses = compiled(losses) if config.compile else losses
@@ -136,15 +128,15 @@ class Trainer:
             self._restore(resume)
         saved = time.monotonic()
         try:
-            while self.step < self.config.steps and not self._out_of_patience():
+            while self.step < self.steps and not self._out_of_patience():
                 started = time.monotonic()
                 losses = self._step()
-                speed = self.clips_per_step / max(time.monotonic() - started, 1e-9)
+                speed = self.clips_per_step / self.data.vectors_per_clip / max(time.monotonic() - started, 1e-9)
                 self.step += 1
-                if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
+                if self.step % self.config.validate_every == 0 or self.step == self.steps:
                     self._validate(losses, speed)
                 total, rate = sum(losses.values()), self._rate(self.step - 1)
-                self.hooks.stepped(StepTaken(self.step, self.config.steps, total, rate, speed))
+                self.hooks.stepped(StepTaken(self.step, self.steps, total, rate, speed))
                 if time.monotonic() - saved >= self.hooks.save_seconds:
                     self.hooks.save(self.state())
                     saved = time.monotonic()
@@ -222,7 +214,7 @@ class Trainer:
         """The micro-batches of this step and all to come, fetched while the device works on the one before."""
 
         def in_order() -> Generator[Batch]:
-            for step in range(self.step, self.config.steps):
+            for step in range(self.step, self.steps):
                 generator = crop_generator(self.seed, step)
                 for part in self._parts(step):
                     yield self._fetched(part, generator)
@@ -248,7 +240,7 @@ class Trainer:
             return self.losses(waves, labels, lengths)
 
     def _refuse(self, values: dict[str, float], indices: Indices) -> None:
-        clips = listed([self.data.names[index] for index in indices], 4)
+        clips = listed(self.data.names_of(indices), 4)
         bad = ", ".join(f"{name} = {value}" for name, value in values.items() if not math.isfinite(value))
         raise AsdzooError(
             f"the loss is not finite at step {self.step} (learning rate {self._rate(self.step):.3g}): {bad}; clips {clips}",
@@ -294,6 +286,6 @@ class Trainer:
 
 
 def _losses_of_prepared(network: Network) -> Losses:
-    if not isinstance(network, PreparedNetwork):
-        raise TypeError(f"{type(network).__name__} is no PreparedNetwork")
+    if not isinstance(network, PreparedNetwork | FrameNetwork):
+        raise TypeError(f"{type(network).__name__} is no PreparedNetwork and no FrameNetwork")
     return lambda prepared, labels, lengths: network.losses_of(prepared, labels)

@@ -28,17 +28,24 @@ class Order:
 
     def __init__(self, members: Indices, seed: int) -> None:
         self.members, self.seed = members, seed
+        self._drawn: dict[int, Indices] = {}  # the epochs that were asked for last
 
     def take(self, start: int, count: int) -> Indices:
         """Clips number `start` to `start + count` of the order."""
-        n = len(self.members)
-        first, last = start // n, (start + count - 1) // n
-        epochs = [self._epoch(epoch) for epoch in range(first, last + 1)]
-        return np.concatenate(epochs)[start - first * n :][:count]
+        parts = []
+        while count:
+            epoch, place = divmod(start, len(self.members))
+            parts.append(self._epoch(epoch)[place : place + count])
+            start, count = start + len(parts[-1]), count - len(parts[-1])
+        return np.concatenate(parts)
 
     def _epoch(self, epoch: int) -> Indices:
-        generator = np.random.default_rng([self.seed, _ORDER, epoch])
-        return self.members[generator.permutation(len(self.members))]
+        drawn = self._drawn.get(epoch)
+        if drawn is None:
+            generator = np.random.default_rng([self.seed, _ORDER, epoch])
+            drawn = self.members[generator.permutation(len(self.members))]
+            self._drawn = {**{near: order for near, order in self._drawn.items() if abs(near - epoch) == 1}, epoch: drawn}
+        return drawn
 
 
 def step_seed(seed: int, step: int) -> int:

@@ -1,7 +1,8 @@
 """The detectors: the contract for each, and each against an independent or a brute-force computation."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from zoo.detectors import (
     knn,
     mahalanobis,
 )
-from zoo.detectors._arrays import canonical_order
+from zoo.detectors._arrays import canonical_order, checked, checked_training, fitted, joined
 from zoo.detectors._banks import domain_banks
 from zoo.detectors._smote import SmoteConfig, oversample
 from zoo.errors import AsdzooError
@@ -102,6 +103,56 @@ class TestDensity(DetectorContract):
     @pytest.mark.parametrize("value", [5.0])
     def test_constant_embeddings(self, value: float) -> None:
         super().test_constant_embeddings(value)
+
+
+class OfPoints:
+    """A detector of reconstruction errors that is given points: a point is the mean error, with a unit around it each way."""
+
+    def __init__(self, inner: Detector) -> None:
+        self.inner = inner
+        self.shape: tuple[int, ...] | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        return self.inner.notes
+
+    def fit(self, embeddings: FloatArray, clips: Sequence[Clip]) -> Self:
+        points = checked_training(embeddings, clips)
+        self.shape = points.shape[1:]
+        self.inner.fit(self.moments(points), clips)
+        return self
+
+    def score(self, embeddings: FloatArray) -> FloatArray:
+        return self.inner.score(self.moments(checked(embeddings, fitted(self.shape))))
+
+    def score_training(self) -> FloatArray:
+        return self.inner.score_training()
+
+    def moments(self, points: FloatArray) -> FloatArray:
+        points = joined(points)
+        bins = points.shape[1]
+        upper = np.triu_indices(bins)
+        second = points[:, :, None] * points[:, None] + np.eye(bins)
+        counts = np.full((len(points), 2), 2.0 * bins)
+        return np.hstack([points, second[:, *upper], counts])
+
+
+class TestMse(DetectorContract):
+    name = "mse"
+
+    def build(self) -> Detector:
+        return OfPoints(super().build())
+
+
+class TestSelectiveMahalanobis(DetectorContract):
+    name = "selective_mahalanobis"
+
+    def build(self) -> Detector:
+        return OfPoints(super().build())
+
+
+class TestSelectiveMahalanobisFormula(TestSelectiveMahalanobis):
+    options: ClassVar[dict[str, object]] = {"average": "formula"}
 
 
 def test_every_detector_is_under_contract() -> None:

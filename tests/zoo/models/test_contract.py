@@ -9,6 +9,7 @@ from zoo.contracts import ModelContract
 from zoo.systems import System, load_system
 
 TINY = {
+    "autoencoder": "autoencoder_tiny",
     "nf_cdee": "nf_cdee_tiny",
     "dual_branch_cnn": "dual_branch_cnn_tiny",
     "log_mel": "log_mel_knn",

@@ -14,7 +14,7 @@ from zoo.networks import Network
 from zoo.running.plan import Task, make_plan
 from zoo.running.training_data import training_data
 from zoo.systems import load_system
-from zoo.training.loop import TrainingData
+from zoo.training.data import TrainingData
 
 
 @pytest.fixture(scope="module")

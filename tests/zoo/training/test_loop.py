@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from zoo.errors import AsdzooError
 from zoo.networks import Network
+from zoo.training.data import TrainingData
 from zoo.training.devices import accelerator_for
-from zoo.training.loop import Hooks, Trainer, TrainingConfig, TrainingData
+from zoo.training.loop import Hooks, Trainer, TrainingConfig
 from zoo.training.sampling import Indices, Order, split_holdout
 from zoo.training.schedules import learning_rate
 
