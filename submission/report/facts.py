@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from submission.report.layer_weights import LayerWeights, read_layer_weights
 from submission.report.recordings import Recordings, find_recordings
 from submission.report.scored import Place, Scored, read_scored
 from submission.report.trainings import Training, read_trainings
@@ -20,6 +21,7 @@ class Facts:
     places: Sequence[Place]
     recordings: Recordings
     trainings: Sequence[Training]
+    layer_weights: Sequence[LayerWeights]
     notes: Sequence[str]
 
 
@@ -32,5 +34,6 @@ def gather(run: Run, names: Sequence[str] = ()) -> Facts:
     places = sorted({place for one in scored for place in one.parts})
     recordings, notes = find_recordings(run)
     notes += [note for one in scored for note in one.evaluation.notes]
-    trainings = read_trainings(run, [one.name for one in scored])
-    return Facts(run, run.info(), scored, places, recordings, trainings, list(dict.fromkeys(notes)))
+    shown = [one.name for one in scored]
+    trainings, layer_weights = read_trainings(run, shown), read_layer_weights(run, shown)
+    return Facts(run, run.info(), scored, places, recordings, trainings, layer_weights, list(dict.fromkeys(notes)))

@@ -11,7 +11,7 @@ from submission.report.facts import Facts
 from submission.report.maps import maps
 from submission.report.rendering import render
 from submission.report.scored import Scored, best_of, names_of
-from submission.report.sections import agreement, calibration, ensembles, machines, run, score, training
+from submission.report.sections import agreement, calibration, ensembles, layers, machines, run, score, training
 from zoo.errors import AsdzooError
 from zoo.files import write_text
 from zoo.progress import Progress, unseen
@@ -79,6 +79,7 @@ class Page:
             agreement.section(scored),
             calibration.section(facts.run, scored, names),
             training.section(facts.trainings),
+            layers.section(facts.layer_weights),
             run.section(facts.info, scored),
         )
         self._head = {

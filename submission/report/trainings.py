@@ -31,7 +31,7 @@ class Training(NamedTuple):
 def read_trainings(run: Run, systems: Sequence[str]) -> list[Training]:
     """The newest training of each group of these systems. Raises: AsdzooError for a damaged file."""
     found = []
-    for (system, group), path in newest((run.folder / "systems").glob("*/*/training.csv"), by=_task).items():
+    for (system, group), path in newest((run.folder / "systems").glob("*/*/training.csv"), by=task_of).items():
         if system not in systems:
             continue
         try:
@@ -45,5 +45,6 @@ def read_trainings(run: Run, systems: Sequence[str]) -> list[Training]:
     return found
 
 
-def _task(path: Path) -> tuple[str, str]:
+def task_of(path: Path) -> tuple[str, str]:
+    """System and group of a task's file."""
     return path.parts[-3], path.parts[-2].rpartition("-")[0]

@@ -1,9 +1,10 @@
 """A pretrained encoder, any of `zoo/encoders/`, tuned by a plan: what is trained beside its weights, and what of it is saved.
 
-waves -> features -> SpecAugment -> encoder with adapters -> pooling -> projection -> embedding -> ArcFace
+waves -> features -> SpecAugment -> encoder with adapters -> layers -> pooling -> projection -> embedding -> ArcFace
 
-Sources: [T24 2.3-2.4], [LoRA]. With `embedding` detectors are given the encoder's tokens themselves, pooled band by band, and
-not what the loss sees. Without a loss (`loss: null`) a frozen encoder is used as it is, and nothing is trained.
+Sources: [T24 2.3-2.4], [LoRA]; the sum of layers is that of Han et al. (zoo/layers/layer_sum.py). With `embedding` detectors
+are given the encoder's tokens themselves, pooled band by band, and not what the loss sees. Without a loss (`loss: null`) a
+frozen encoder is used as it is, and nothing is trained.
 
 Only what training changes is saved, with the checksum of the frozen weights: adapters fit no other base.
 """
@@ -23,6 +24,7 @@ from zoo.encoders._base import Encoder
 from zoo.errors import AsdzooError, listed
 from zoo.features.augment import SpecAugment
 from zoo.layers.band_pooling import BandPooling, BandPoolingConfig
+from zoo.layers.layer_sum import Layers, LayerSum
 from zoo.layers.lora import Tuning, add_adapters, layer_numbers, numbers, ranks
 from zoo.layers.pooling import PoolingName, pooling
 from zoo.losses import OptionalLossBlock, arcface
@@ -44,7 +46,7 @@ class AugmentConfig(Frozen):
 class EmbeddingConfig(BandPoolingConfig):
     """What detectors are given of the encoder's tokens; a part for each layer and band."""
 
-    layers: str | None = None  # of the encoder, from 1, "9-12"; None: the last one
+    layers: str | None = None  # of the encoder, from 1, "9-12"; None: what model.layers says
 
     _readable = field_validator("layers", mode="before")(layer_numbers)
 
@@ -57,6 +59,7 @@ class Config(Frozen):
     init: Literal["checkpoint", "random"] = "checkpoint"  # random: for tests; marks the run as untrained
     sizes: dict[str, Any] = Field(default_factory=dict)  # of the encoder; what a checkpoint tells of them need not be said
     tuning: Tuning = Tuning()
+    layers: Layers = "last"  # whose tokens are pooled: last, [4, 8] (their mean), or weighted (a learned sum of all)
     pooling: PoolingName = "mean"
     projection: PositiveInt | None = None  # embedding size after a linear map without bias; None: what pooling gives
     embedding: EmbeddingConfig | None = None  # what detectors are given; None: what the loss sees
@@ -87,6 +90,8 @@ class Config(Frozen):
                 "loss is null, so nothing can be trained: "
                 "set tuning.mode to frozen, and leave out projection and attentive pooling"
             )
+        if self.loss is None and self.layers == "weighted":
+            raise ValueError("weights of layers are learned, and loss is null: set layers to last, or list some")
         return self
 
 
@@ -188,6 +193,7 @@ class Pretrained(PretrainedNetwork):
         else:
             encoder.requires_grad_(config.tuning.mode == "full")
         encoder.checkpointing = config.checkpointing
+        self.layer_sum = None if config.layers == "last" else LayerSum(config.layers, encoder.layers() + 1)
         only_front = config.pooling == "class_token" and config.embedding is None
         encoder.outputs = encoder.layout.front if only_front else None
         self.same_length = shape.samples is not None
@@ -203,7 +209,7 @@ class Pretrained(PretrainedNetwork):
             self.parts, self.dim = max(1, len(self.layers)) * self.band_pooling.parts, encoder.width
 
     def _layers(self, ranges: str | None) -> list[int]:
-        """The layers whose tokens are given to detectors; none in the list means the last one."""
+        """The layers whose tokens are given to detectors; none in the list means what `model.layers` says."""
         wanted = [] if ranges is None else numbers(ranges)
         if beyond := [layer for layer in wanted if not 1 <= layer <= self.encoder.layers()]:
             raise AsdzooError(
@@ -217,15 +223,22 @@ class Pretrained(PretrainedNetwork):
         if self.band_pooling is None:
             return self.embed(waves, lengths)
         features, padding = self._heard(waves, lengths)
-        states = self.encoder.hidden_states(features, padding) if self.layers else [self.encoder(features, padding)]
+        states = self.encoder.hidden_states(features, padding) if self.layers else [self._tokens(features, padding)]
         chosen = [states[layer] for layer in self.layers] or states
         return torch.cat([self.band_pooling(tokens, padding) for tokens in chosen], dim=1)
 
     def embed(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
         """What the loss sees, (batch, projection)."""
         features, padding = self._heard(waves, lengths)
-        embeddings: Tensor = self.projection(self.pooling(self.encoder(features, padding), padding))
+        embeddings: Tensor = self.projection(self.pooling(self._tokens(features, padding), padding))
         return embeddings.float()
+
+    def _tokens(self, features: Tensor, padding: Tensor | None) -> Tensor:
+        if self.layer_sum is None:
+            last: Tensor = self.encoder(features, padding)
+            return last
+        summed: Tensor = self.layer_sum(self.encoder.hidden_states(features, padding))
+        return summed
 
     def _heard(self, waves: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         with torch.no_grad():

@@ -6,6 +6,7 @@
     agreement    how alike systems rank the clips
     calibration  where test clips lie on the scale of training clips
     training     losses over the steps
+    layers       learned weights of an encoder's layers
     run          systems, their configurations, versions
 
 Each has a function `section`, which takes what the section needs and gives it as HTML, or None where there is nothing to show.
