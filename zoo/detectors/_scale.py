@@ -81,31 +81,41 @@ class Reweighted:
 
     def statistics(self) -> tuple[FloatArray, FloatArray]:
         """Mean and deviation (n,) of the left-out distances among the references when each clip of the fit is left out."""
-        there = np.arange(len(self.weights))[:, None] != self.rows
-        return mean_and_deviation(self._inside(), there)
+        mean, deviation = np.empty(len(self.weights)), np.empty(len(self.weights))
+        near = self._candidates()
+        for clips in blocks(len(self.weights), len(self.points)):
+            left_out = np.arange(len(self.weights))[clips]
+            there = left_out[:, None] != self.rows
+            mean[clips], deviation[clips] = mean_and_deviation(self._inside(left_out, *near), there)
+        return mean, deviation
 
-    def _inside(self) -> FloatArray:
-        """Mean distances of the references to their k nearest others, for each left-out clip: (n, m)."""
-        m, n = len(self.points), len(self.weights)
-        own = np.arange(m)
-        count = min(CANDIDATES + self.k, m - 1)
-        plain = Bank(self.points, np.stack([own, own], axis=1))
-        squares, which = nearest(self.points, plain, count, left_out=own)
-        outside = squares.max(axis=1) if count < m - 1 else np.full(m, np.inf)  # no other is nearer, on the whole scale
-        lowest = self.weights.min(axis=1)
+    def _candidates(self) -> tuple[NDArray[np.intp], FloatArray]:
+        """Each reference's nearest others on the whole scale (m, count), and how far, squared, all but these are (m,)."""
+        m = len(self.points)
+        own, count = np.arange(m), min(CANDIDATES + self.k, m - 1)
+        squares, which = nearest(self.points, Bank(self.points, np.stack([own, own], axis=1)), count, left_out=own)
+        return which, squares.max(axis=1) if count < m - 1 else np.full(m, np.inf)
+
+    def _inside(self, left_out: NDArray[np.intp], which: NDArray[np.intp], outside: FloatArray) -> FloatArray:
+        """Mean distances of the references to their k nearest others, for each left-out clip: (len(left_out), m)."""
+        m, count = which.shape
+        n, k, weights = len(left_out), min(self.k, count), self.weights[left_out]
+        lowest = weights.min(axis=1)
+        place_of = np.full(len(self.weights), -1)
+        place_of[left_out] = np.arange(n)
         result = np.empty((n, m))
         for part in blocks(m, count * max(n, self.points.shape[1])):
             differences = (self.points[part, None] - self.points[which[part]]) ** 2
-            found = (differences.reshape(-1, differences.shape[2]) @ self.weights.T).reshape(*differences.shape[:2], n)
-            place, rank = np.indices(which[part].shape)
-            found[place, rank, self.rows[which[part]]] = np.inf
-            k = min(self.k, count)
+            found = (differences.reshape(-1, differences.shape[2]) @ weights.T).reshape(*differences.shape[:2], n)
+            gone = place_of[self.rows[which[part]]]
+            place, rank = np.nonzero(gone >= 0)
+            found[place, rank, gone[place, rank]] = np.inf
             smallest = np.partition(found, k - 1, axis=1)[:, :k]
             result[:, part] = finite_mean(np.sqrt(smallest.transpose(0, 2, 1)).reshape(-1, k)).reshape(-1, n).T
             certain = smallest.max(axis=1) <= lowest * outside[part, None]
             for clip in np.flatnonzero(~certain.all(axis=0)):
                 doubtful = np.arange(m)[part][~certain[:, clip]]
-                result[clip, doubtful] = self._among_all(doubtful, int(clip))
+                result[clip, doubtful] = self._among_all(doubtful, int(left_out[clip]))
         return result
 
     def _among_all(self, points: NDArray[np.intp], clip: int) -> FloatArray:
