@@ -85,7 +85,7 @@ def fit_ensemble(stacked: Stack, plan: Plan, studies: Studies | None = None) -> 
 def _problem(objective: Objective, keys: Mapping[str, str], plan: Plan, studies: Studies) -> Problem:
     """Label-blind candidates are judged once for all vectors and folds; adaptive samplers search for each anew."""
     count, machines = len(objective.systems), objective.machines
-    if plan.method != "averaged" or len(machines) == 1:
+    if plan.method != "averaged" or min(count, len(machines)) == 1:
         candidates = lattice(count, round(1 / STEP)) if plan.method == "grid" else np.full((1, count), 1 / count)
         return Problem(objective, objective.judge(candidates), keys)
     settings = studies.settings(SETTINGS, len(set(keys.values())) > 1)
@@ -135,11 +135,11 @@ def _equal(families: Mapping[str, Sequence[str]], plan: Plan, notes: list[str]) 
 
 def _ensemble(objective: Objective, plan: Plan, fit: CrossFit, notes: list[str], studies: Studies) -> Ensemble:
     vectors = fit.solution.vectors
-    searched = plan.method == "averaged" and len(objective.machines) > 1
+    searched = plan.method == "averaged" and min(len(objective.machines), len(objective.systems)) > 1
     trust = fit.solution.settings.get("trust", 1.0)
-    if plan.method == "averaged":
+    if plan.method == "averaged" and len(objective.systems) > 1:
         notes = [*notes, *_few_labels(len(objective.machines), trust)]
-    if searched and not fit.solution.settings and len(objective.systems) > 1:
+    if searched and not fit.solution.settings:
         notes = [*notes, "equal weights did best on machines left out"]
     for key, vector in vectors.items():
         dropped = [system for system, weight in zip(objective.systems, vector, strict=True) if weight == 0]
