@@ -1,4 +1,4 @@
-"""What `asdzoo evaluate --package` prints and writes."""
+"""What `asdzoo evaluate --package PACKAGE` prints and writes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,7 +95,7 @@ def _print(found: "Figures", said: str) -> None:
         interval = (
             f", 95 % interval {evaluation.interval.low:.4f} .. {evaluation.interval.high:.4f}" if evaluation.interval else ""
         )
-        scripts = f" (the scripts print ±{evaluation.organisers:.6f})" if evaluation.organisers is not None else ""
+        scripts = f" (half width by the scripts: {evaluation.organisers:.6f})" if evaluation.organisers is not None else ""
         out.print(f"official score of {found.label}: {evaluation.score:.6f}{interval}{scripts}")
 
 

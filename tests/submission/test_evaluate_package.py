@@ -17,7 +17,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_sco
 
 from submission.checking.rules import Part, rules_of
 from submission.cli import main
-from tests.submission.checking.test_truth import submitted, truths, write_truth
+from tests.submission.checking.test_truth import CLIPS, submitted, truths, write_truth
 from tests.submission.conftest import MakeRun
 from tests.submission.packages import write_zip
 
@@ -304,6 +304,26 @@ def test_the_list_of_2022_that_is_known_to_be_wrong(
     write_truth(tmp_path / "truth", "2022", rules_of("2022").parts())
     (note,) = judged(package, tmp_path / "truth", capsys)["notes"]
     assert "it was not taken" in note
+
+
+def test_every_command_of_the_page_runs(
+    make_run: MakeRun, tmp_path: Path, capsys: Capture, tiny_wav: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/packages.md, with a package of 2022 in place of its words in capitals."""
+    monkeypatch.chdir(tmp_path)
+    package = submitted(make_run, tmp_path, "2022")
+    write_list(tmp_path / "TRUTH", "2022")
+    make_run("2022", development=["fan"], clips=CLIPS, train=20).folder.rename(tmp_path / "RUN")
+    (tmp_path / "RUN" / "submission" / package.name).rename(tmp_path / "PACKAGE")
+    for folder, name in (("train", "section_03_source_train_normal_0000_x.wav"), ("test", "section_03_0000.wav")):
+        (tmp_path / "DATA" / "fan" / folder).mkdir(parents=True)
+        (tmp_path / "DATA" / "fan" / folder / name).write_bytes(tiny_wav)
+    page = (Path(__file__).parents[2] / "docs" / "packages.md").read_text()
+    commands = [line.split()[1:] for line in page.splitlines() if line.startswith("    asdzoo ")]
+    assert len(commands) >= 9
+    for command in commands:
+        assert main(command) == (1 if "--data" in command else 0), (command, capsys.readouterr().err)
+    assert (tmp_path / "figures.csv").exists()
 
 
 @pytest.mark.parametrize(

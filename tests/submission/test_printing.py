@@ -104,6 +104,7 @@ def test_every_command_on_recordings(odd: Path, printed: Printed, request: pytes
         ["--help"],
         ["list"],
         ["weights", "list"],
+        ["data", "list"],
         ["check", "--help"],
         ["train-all", "--help"],
         ["report", "--help"],
