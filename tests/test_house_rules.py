@@ -17,7 +17,8 @@ HOMES = {  # a library, and the only files that may import it
     "soxr": {"zoo/data/decoding.py"},
     "soundfile": {f"zoo/data/{name}.py" for name in ("decoding", "wavs", "synth/challenge")}
     | {"submission/report/clips_inline.py"},
-    "accelerate": {"zoo/training/devices.py", "zoo/training/loop.py", "zoo/running/stages.py", "zoo/running/pipeline.py"},
+    "accelerate": {"zoo/training/devices.py", "zoo/training/loop.py"}
+    | {f"zoo/running/{name}.py" for name in ("stages", "work", "pipeline", "executors/here")},
 }
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 

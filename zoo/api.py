@@ -254,6 +254,7 @@ def train(
     from zoo.data.store import WaveformStore
     from zoo.running import folder
     from zoo.running.display import Display
+    from zoo.running.executors.here import Here
     from zoo.running.pipeline import train_all
     from zoo.systems import load_system
     from zoo.training.devices import accelerator_for
@@ -267,13 +268,13 @@ def train(
     filed = parse_assignments(f"{machine}={group}" for machine, group in (groups or {}).items())
     clips = find_clips(Path(data), year)
     opened = folder.Run(Path(run))
-    with opened.lock(), Display() as display:
+    with Display() as display:
         accelerator = accelerator_for(device)
         store = WaveformStore.open(clips, opened.folder.parent / ".waves", progress=display.counter("decoding"))
         for sentence in shortened(store.problems):
             display.note(sentence)
-        opened.update_info(data=str(data))
-        train_all(opened, chosen, store, accelerator, seed, filed, "train", display.watcher)
+        executor = Here(store, accelerator)
+        train_all(opened, chosen, store.clips, executor, seed, filed, "train", display.watcher, str(data))
     return Run(run, device)
 
 

@@ -57,17 +57,18 @@ def train_all(
         warn("z-scores from test clips are against the challenge's rules since 2025; the run is marked test-calibrated")
     from zoo.data.store import WaveformStore
     from zoo.running.display import Display
+    from zoo.running.executors.here import Here
     from zoo.running.pipeline import train_all as run_all
     from zoo.training.devices import accelerator_for
 
     run = Run(run_folder)
-    with run.lock(), Display() as display:
+    with Display() as display:
         accelerator = accelerator_for(device)
         store = WaveformStore.open(clips, run.folder.parent / ".waves", progress=display.counter("decoding"))
         say_problems(store.problems, strict)
-        run.update_info(data=str(data))
         on = cast("Literal['train', 'test']", calibrate_on)
-        tables = run_all(run, chosen, store, accelerator, seed, extra, on, display.watcher)
+        executor = Here(store, accelerator)
+        tables = run_all(run, chosen, store.clips, executor, seed, extra, on, display.watcher, str(data))
     say_summary(run, tables)
 
 

@@ -17,8 +17,8 @@ from zoo.console import err, out, visible, warn
 
 if TYPE_CHECKING:
     from zoo.progress import Progress
-    from zoo.running.pipeline import Watcher
     from zoo.running.plan import Task
+    from zoo.running.watcher import Watcher
     from zoo.training.loop import Hooks, StepTaken
 
 
@@ -111,7 +111,7 @@ class Display(Bars):
 
     @property
     def watcher(self) -> Watcher:
-        from zoo.running.pipeline import Watcher
+        from zoo.running.watcher import Watcher
 
         return Watcher(
             begin_task=self.begin_task,

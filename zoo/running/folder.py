@@ -4,6 +4,7 @@ The names in a run folder are an interface that people open with pandas and spre
 
     run.json                what went in: year, data, seed, systems (config, parameters), versions, marks
     systems/SYSTEM/...      checkpoints, embeddings, training metrics of each task
+    tasks/                  what is to be done for each task, and how far it has come, where processes of their own do it
     scores/NAME.csv         one `ScoreTable` per system and per ensemble
     evaluation.csv          the official metric by system, machine and section
     ensembles/NAME.yaml     members, weights by group, how they were found
@@ -16,9 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from zoo.errors import AsdzooError
+from zoo.running.locks import held, remove_leftovers
 from zoo.running.records import RunInfo, TaskInfo, read_record
 from zoo.scores import ScoreTable
 
@@ -90,24 +90,13 @@ class Run:
         return ScoreTable.read(self.score_path(name))
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the run for one writing command; a second one is told so (AsdzooError). The lock dies with its process."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        held = FileLock(self.folder / ".lock")
-        try:
-            held.acquire(timeout=0)
-        except Timeout:
-            raise AsdzooError(
-                f"another asdzoo command is writing to {self.folder}", "wait for it to end, or name another folder with --run"
-            ) from None
-        try:
-            self._remove_leftovers()
-            yield
-        finally:
-            held.release()
+    def lock(self, patience: float = 0.0) -> Iterator[None]:
+        """Hold what the tasks of the run share for one writing command, waiting up to `patience` seconds for another one.
 
-    def _remove_leftovers(self) -> None:
-        """Delete half-written files of killed processes; the lock is held, and only `asdzoo report` writes without it."""
-        for path in self.folder.rglob(".partial-*"):
-            if path.is_file() and path.suffix != ".html":
-                path.unlink(missing_ok=True)
+        Raises: Busy, an AsdzooError, when another command holds it longer. The lock dies with its process.
+        """
+        busy = f"another asdzoo command is writing to {self.folder}"
+        with held(self.folder / ".lock", busy, "wait for it to end, or name another folder with --run", patience):
+            of_tasks = (*self.folder.glob("systems/*/*"), *self.folder.glob("tasks/*"))  # each with a lock of its own
+            remove_leftovers(self.folder, [folder for folder in of_tasks if folder.is_dir()])
+            yield

@@ -4,8 +4,8 @@ Every stage looks at what is on disk and does what is missing, so a run that was
 ends with the score tables of an undisturbed one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import pandas as pd
@@ -13,83 +13,122 @@ from accelerate import Accelerator
 
 from zoo.calibration import Calibration
 from zoo.config import changed_keys
+from zoo.data.clips import Clip
 from zoo.data.store import WaveformStore
 from zoo.errors import AsdzooError, listed
 from zoo.legacy import current
-from zoo.progress import Progress, unseen
 from zoo.running import stages
+from zoo.running.executors import Executor
 from zoo.running.folder import Run
+from zoo.running.locks import LONGEST_WAIT
 from zoo.running.marks import Mark
 from zoo.running.plan import NOT_TRAINED, Task, make_plan
 from zoo.running.records import Parameters, SystemInfo, Versions, changed_versions, joined_versions, versions_now
 from zoo.running.stages import TaskFolder
+from zoo.running.watcher import Watcher
+from zoo.running.work import Outcome, task_folder
 from zoo.scores import ScoreTable
 from zoo.systems import System, system_of
-from zoo.training.loop import Hooks
 
-
-@dataclass
-class Watcher:
-    """What a caller sees of a run while it goes on; the default sees nothing."""
-
-    begin_task: Callable[[Task, bool], Hooks] = lambda task, trained: Hooks()  # trained: there is nothing left to train
-    embed: Callable[[str, str], Progress] = lambda system, group: unseen
-    note: Callable[[str], None] = lambda sentence: None
+PATIENCE = 2.0  # seconds that another command may be writing to the run when this one begins
 
 
 def train_all(
     run: Run,
     systems: Sequence[System],
-    store: WaveformStore,
-    accelerator: Accelerator,
+    clips: Sequence[Clip],
+    executor: Executor,
     seed: int,
     groups: Mapping[str, str],
     calibrate_on: Literal["train", "test"],
     watcher: Watcher,
+    data: str | None = None,
 ) -> list[ScoreTable]:
     """Train what is not trained, embed what is not embedded, score and calibrate; one score table a system.
 
-    The caller holds `run.lock()`. Raises: AsdzooError from any stage, naming what to do.
+    `clips` are those of the executor's store, `data` the folder they came from, as it was typed. Several processes may do this
+    for one run at a time: they share its tasks.
+
+    Raises: AsdzooError from any stage, naming what to do; Busy when another command writes to the run just now.
     """
-    year, before = store.clips[0].year if store.clips else "", run.info()
+    plan = make_plan(systems, clips, groups, seed)
+    with run.lock(PATIENCE):
+        before = run.info()
+        _begin(run, clips, seed, groups, calibrate_on, data)
+    done = {task.name: task_folder(run, task).trained for task in plan}
+    for system in systems:
+        own = [task for task in plan if task.system is system]
+        if system.name in before.systems and not all(done[task.name] for task in own):
+            _note_of_change(before.systems[system.name], system, [task.name for task in own], watcher)
+    outcomes: dict[str, list[Outcome]] = {system.name: [] for system in systems}
+    tables: dict[str, ScoreTable] = {}
+    for outcome in executor.run(run, plan, watcher):
+        system = outcome.task.system
+        own = [task for task in plan if task.system is system]
+        outcomes[system.name].append(outcome)
+        if len(outcomes[system.name]) == len(own):
+            already = [task for task in own if done[task.name]]
+            tables[system.name] = _finish(run, system, own, already, outcomes[system.name], calibrate_on, watcher)
+    return [tables[system.name] for system in systems]
+
+
+def _begin(
+    run: Run,
+    clips: Sequence[Clip],
+    seed: int,
+    groups: Mapping[str, str],
+    calibrate_on: Literal["train", "test"],
+    data: str | None,
+) -> None:
+    """Write into run.json what goes in."""
+    year, before = clips[0].year if clips else "", run.info()
     if before.year not in (None, year):
         raise AsdzooError(
             f"{run.folder} is a run on {before.year}, these recordings are of {year}", "name another folder with --run"
         )
-    plan = make_plan(systems, store.clips, groups, seed)
+    told = {"data": data} if data is not None else {}
     run.update_info(
-        year=year, seed=seed, groups=dict(groups), calibrate_on=calibrate_on, versions=before.versions or versions_now()
+        year=year, seed=seed, groups=dict(groups), calibrate_on=calibrate_on, versions=before.versions or versions_now(), **told
     )
     if calibrate_on == "test":
         run.mark(Mark.TEST_CALIBRATED)
-    tables = []
-    for system in systems:
-        tasks = [task for task in plan if task.system is system]
-        folders = [TaskFolder(run.system_folder(system.name) / task.name) for task in tasks]
-        costs, done = [], [folder.trained for folder in folders]
-        if system.name in before.systems and not all(done):
-            _note_of_change(before.systems[system.name], system, [task.name for task in tasks], watcher)
-        for task, folder in zip(tasks, folders, strict=True):
-            hooks = watcher.begin_task(task, folder.trained)
-            costs.append(stages.train(task, folder, store, accelerator, hooks))
-            stages.embed(system, folder, store, accelerator, progress=watcher.embed(system.name, task.group))
-        records = [folder.info() for folder in folders]
-        trained_by = [record.versions or run.info().versions for record in records]
-        _note_of_versions(run, [versions for versions, old in zip(trained_by, done, strict=True) if old], watcher)
-        if any(record.untrained for record in records):
+
+
+def _finish(
+    run: Run,
+    system: System,
+    tasks: Sequence[Task],
+    already: Sequence[Task],  # those of them that were trained before this command
+    outcomes: Sequence[Outcome],
+    calibrate_on: Literal["train", "test"],
+    watcher: Watcher,
+) -> ScoreTable:
+    """Write what run.json says of a system whose tasks are done, and its score table."""
+    records = {task.name: task_folder(run, task).info() for task in tasks}
+    trained_by = {name: record.versions or run.info().versions for name, record in records.items()}
+    _note_of_versions(run, [trained_by[task.name] for task in already], watcher)
+    costs = [record.cost for record in records.values()]
+    entry = SystemInfo(
+        config=system.resolved(),
+        tasks=tuple(records),
+        parameters=Parameters(total=sum(cost.parameters for cost in costs), trainable=sum(cost.trainable for cost in costs)),
+        macs=max(cost.macs for cost in costs),
+        versions=joined_versions(trained_by.values()),
+    )
+    parts = {outcome.task.name: outcome.tables for outcome in outcomes}
+    notes = {outcome.task.name: outcome.notes for outcome in outcomes}
+    with run.lock(LONGEST_WAIT):
+        if any(record.untrained for record in records.values()):
             run.mark(Mark.UNTRAINED)
-        entry = SystemInfo(
-            config=system.resolved(),
-            tasks=tuple(task.name for task in tasks),
-            parameters=Parameters(
-                total=sum(cost.parameters for cost in costs), trainable=sum(cost.trainable for cost in costs)
-            ),
-            macs=max(cost.macs for cost in costs),
-            versions=joined_versions(trained_by),
-        )
         run.update_info(systems={**run.info().systems, system.name: entry})
-        tables.append(_write_scores(run, system, accelerator, calibrate_on, watcher))
-    return tables
+        return _write_scores(
+            run,
+            system,
+            [table for task in tasks for table in parts[task.name]],
+            [note for task in tasks for note in notes[task.name]],
+            calibrate_on,
+            watcher,
+        )
 
 
 def score_new(run: Run, store: WaveformStore, accelerator: Accelerator, watcher: Watcher) -> list[ScoreTable]:
@@ -112,28 +151,38 @@ def score_new(run: Run, store: WaveformStore, accelerator: Accelerator, watcher:
                 f"{name} knows none of these machines ({', '.join(strangers)})",
                 "run `asdzoo train-all` with their training clips",
             )
+        parts: list[ScoreTable] = []
+        notes: list[tuple[str, str]] = []
         for folder in folders:
             progress = watcher.embed(name, folder.info().group)
-            stages.embed(system, folder, store, accelerator, keep_absent=True, progress=progress)
-        tables.append(_write_scores(run, system, accelerator, info.calibrate_on, watcher))
+            with folder.lock():
+                stages.embed(system, folder, store, accelerator, keep_absent=True, progress=progress)
+                parts += stages.score(system, folder, accelerator, partial(_keep, notes))
+        tables.append(_write_scores(run, system, parts, notes, info.calibrate_on, watcher))
     return tables
 
 
+def _keep(notes: list[tuple[str, str]], sentence: str, part: str) -> None:
+    notes.append((sentence, part))
+
+
 def _write_scores(
-    run: Run, system: System, accelerator: Accelerator, calibrate_on: Literal["train", "test"], watcher: Watcher
+    run: Run,
+    system: System,
+    parts: Sequence[ScoreTable],
+    notes: Iterable[tuple[str, str]],
+    calibrate_on: Literal["train", "test"],
+    watcher: Watcher,
 ) -> ScoreTable:
-    folders = [TaskFolder(run.system_folder(system.name) / task) for task in run.info().systems[system.name].tasks]
-    notes: dict[str, list[str]] = {}
-
-    def note(sentence: str, part: str) -> None:
-        notes.setdefault(sentence, []).append(part)
-
-    parts = [table.frame for folder in folders for table in stages.score(system, folder, accelerator, note)]
-    for sentence, where in notes.items():
-        watcher.note(f"{system.name}: {sentence} ({', '.join(where)})")
+    """Calibrate a system's raw scores and write its table; `notes` are (sentence, machine and section)."""
+    where: dict[str, list[str]] = {}
+    for sentence, part in notes:
+        where.setdefault(sentence, []).append(part)
+    for sentence, named in where.items():
+        watcher.note(f"{system.name}: {sentence} ({', '.join(named)})")
     if not parts:
         raise AsdzooError(f"{system.name} has nothing to score", "`asdzoo scan DATA` shows what was found")
-    raw = ScoreTable(pd.concat(parts, ignore_index=True))
+    raw = ScoreTable(pd.concat([table.frame for table in parts], ignore_index=True))
     calibration = Calibration.fit(raw, on=calibrate_on)
     calibration.save(run.system_folder(system.name) / "calibration.json")
     table = calibration.apply(raw)

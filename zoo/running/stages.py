@@ -10,7 +10,8 @@ systems/SYSTEM/GROUP-FINGERPRINT/
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from zoo.files import whole_file, write_text
 from zoo.networks import Embedder, Network
 from zoo.progress import Progress, unseen
 from zoo.running.embeddings import Embeddings
+from zoo.running.locks import held, remove_leftovers
 from zoo.running.plan import Task, stamp
 from zoo.running.records import TaskInfo, changed_versions, joined_versions, read_record, versions_now
 from zoo.running.training_data import training_data
@@ -70,6 +72,18 @@ class TaskFolder:
 
     def embeddings(self, machine: str) -> Path:
         return self.path / "embeddings" / f"{machine}.safetensors"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.path / ".lock"
+
+    @contextmanager
+    def lock(self, patience: float = 0.0) -> Iterator[None]:
+        """Hold this task, waiting up to `patience` seconds. Raises: Busy when another process works on it longer."""
+        busy = f"another asdzoo command works on {self.path}"
+        with held(self.lock_path, busy, "wait for it to end, or name another folder with --run", patience):
+            remove_leftovers(self.path)
+            yield
 
 
 def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Accelerator, hooks: Hooks) -> Cost:

@@ -75,7 +75,7 @@ def test_a_network_without_parameters_is_used_as_it_is(data: Path, tmp_path: Pat
     entry = run.info().systems["log_mel_knn"]
     assert (entry.parameters.total, entry.parameters.trainable) == (0, 0)
     (folder,) = (run.system_folder("log_mel_knn") / task for task in entry.tasks)
-    assert sorted(path.name for path in folder.iterdir()) == ["embeddings", "task.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "embeddings", "task.json"]
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     assert train(data, run.folder, systems="log_mel_knn") == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before

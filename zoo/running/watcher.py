@@ -1,0 +1,17 @@
+"""What a caller sees of a run while it goes on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from zoo.progress import Progress, unseen
+from zoo.running.plan import Task
+from zoo.training.loop import Hooks
+
+
+@dataclass
+class Watcher:
+    """What is called, whoever does the work; the default sees nothing."""
+
+    begin_task: Callable[[Task, bool], Hooks] = lambda task, trained: Hooks()  # trained: there is nothing left to train
+    embed: Callable[[str, str], Progress] = lambda system, group: unseen
+    note: Callable[[str], None] = lambda sentence: None

@@ -1,0 +1,40 @@
+"""One task done from end to end, wherever that is: train its network, embed the clips of its machines, score them."""
+
+from dataclasses import dataclass
+
+from accelerate import Accelerator
+
+from zoo.data.store import WaveformStore
+from zoo.running import stages
+from zoo.running.folder import Run
+from zoo.running.plan import Task
+from zoo.running.stages import TaskFolder
+from zoo.running.watcher import Watcher
+from zoo.scores import ScoreTable
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished task hands on: scores before calibration, and what a person should know of a part of them."""
+
+    task: Task
+    tables: tuple[ScoreTable, ...]
+    notes: tuple[tuple[str, str], ...]  # (sentence, machine and section)
+
+
+def task_folder(run: Run, task: Task) -> TaskFolder:
+    """Where a task of a run lies."""
+    return TaskFolder(run.system_folder(task.system.name) / task.name)
+
+
+def do(task: Task, run: Run, store: WaveformStore, accelerator: Accelerator, watcher: Watcher) -> Outcome:
+    """Do what is missing of the task; the caller holds the lock of its folder.
+
+    Raises: AsdzooError from any stage, naming what to do.
+    """
+    folder, notes = task_folder(run, task), []
+    hooks = watcher.begin_task(task, folder.trained)
+    stages.train(task, folder, store, accelerator, hooks)
+    stages.embed(task.system, folder, store, accelerator, progress=watcher.embed(task.system.name, task.group))
+    tables = stages.score(task.system, folder, accelerator, lambda sentence, part: notes.append((sentence, part)))
+    return Outcome(task, tuple(tables), tuple(notes))
