@@ -23,7 +23,11 @@ def scan(
     year: YearOption = None,
     strict: StrictOption = False,
 ) -> None:
-    """Show what recordings there are, and everything that is wrong with them."""
+    """Show what recordings there are, and everything that is wrong with them.
+
+    Recordings lie in MACHINE/train and MACHINE/test. Labels of your own stand in MACHINE/labels.csv, with the columns file_name
+    and label (normal or anomaly), or are folders: MACHINE/test/normal, MACHINE/test/anomaly.
+    """
     from zoo.data.clips import find_clips
     from zoo.data.problems import gathered
     from zoo.data.scan import scan as scan_clips

@@ -32,4 +32,8 @@ def degenerate(
             left[clip] = "is silent or constant, and is left out of training"
     paths = {clip.path for clip in left}
     said = [problem for problem in problems if problem.path not in paths]
-    return set(left), said + [Problem("error", clip.path, sentence) for clip, sentence in left.items()]
+    said += [Problem("error", clip.path, sentence) for clip, sentence in left.items()]
+    for clip, length in seconds.items():
+        if clip.split == "test" and length < min(SHORT * median, NEVER_SHORT):
+            said.append(Problem("warning", clip.path, f"lasts {length:.2g} s where training clips last {median:.2g} s"))
+    return set(left), said

@@ -190,6 +190,7 @@ def test_training_clips_from_which_nothing_is_learnt_are_left_out_and_said(tmp_p
     assert set(said) == {"silent.wav", "constant.wav", "short.wav", "one.wav"}
     assert "lasts 0.05 s where others last 1 s, and is left out of training" in str(said["short.wav"])
     assert "is so short that nothing of it is left at 16000 Hz" in str(said["one.wav"])
+    assert "short.wav: lasts 0.05 s where training clips last 1 s" in "; ".join(map(str, store.problems))
     found = scan(clips)
     assert (found.rows[0].train, {problem.path.name for problem in found.errors}) == (8, set(said))
 
