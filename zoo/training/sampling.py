@@ -1,6 +1,7 @@
 """Which clips are held out, and in which order the others are drawn: pure functions of a seed."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
@@ -51,6 +52,14 @@ class Order:
 def step_seed(seed: int, step: int) -> int:
     """Seed of torch's global generator in optimizer step `step`."""
     return int(np.random.SeedSequence([seed, _STEP, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def seed_draws(seed: int, device: torch.device) -> None:
+    """Seed torch's global generators. On a CPU its own alone: torch notes a call for every GPU to come, in two milliseconds."""
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
 
 
 def crop_generator(seed: int, step: int) -> np.random.Generator:
