@@ -16,7 +16,7 @@ from fusion.search import METHODS, SETTINGS, Method, Problem
 from fusion.simplex import STEP, lattice, on_simplex, starts
 from fusion.study import LABEL_BLIND, Studies
 from zoo.data.groups import group_of, load_groups
-from zoo.errors import unknown_name
+from zoo.errors import listed, unknown_name
 from zoo.scores import families_of
 
 Way = Method | Literal["normal-only"]
@@ -145,7 +145,7 @@ def _ensemble(objective: Objective, plan: Plan, fit: CrossFit, notes: list[str],
         dropped = [system for system, weight in zip(objective.systems, vector, strict=True) if weight == 0]
         if dropped:
             where = f" for {key}" if len(vectors) > 1 else ""
-            notes = [*notes, f"{', '.join(dropped)} got no weight{where}"]
+            notes = [*notes, f"{listed(dropped, 8)} got no weight{where}"]
     return Ensemble(
         description=f"Weights found by asdzoo fuse, method {plan.method}",
         combiner=plan.combiner,

@@ -43,7 +43,7 @@ class Setting(NamedTuple):
 USUAL = Setting(0.06, 0.0, 0.005)
 SETTINGS = 12  # tried in each fold
 MINIMUM_GAIN = 0.003  # times log(number of settings): the more are tried, the more of them look good by luck
-NEGLIGIBLE = 0.01  # a smaller weight is none
+NEGLIGIBLE = 0.25  # of an equal weight; a smaller weight is none
 ENOUGH = 5  # labelled machines from which the search is trusted wholly
 
 
@@ -154,7 +154,7 @@ def trust_in(machines: int) -> float:
 
 def _needed(harm: float, problem: Problem) -> float:
     """The rise that a removal must bring: the fewer the machines, the more of it is luck."""
-    return harm * max(1.0, ENOUGH / len(problem.machines))
+    return harm * max(1.0, ENOUGH / len(problem.machines)) ** 2
 
 
 def chosen_setting(problem: Problem) -> Setting:
@@ -180,7 +180,7 @@ def _removals(problem: Problem, vector: Floats, importance: Floats, least: float
     It is always the system without which the score is best. Each vector comes with the rise that the last removal brought;
     the list ends where a removal brings less than `least`.
     """
-    vector = np.where(vector < NEGLIGIBLE * vector.max(), 0, vector)
+    vector = np.where(vector < NEGLIGIBLE / len(vector), 0, vector)
     path = [(vector / vector.sum(), np.inf)]
     while len(members := np.flatnonzero(path[-1][0])) > 1:
         tried = np.repeat(path[-1][0][None], len(members) + 1, axis=0)

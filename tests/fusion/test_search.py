@@ -297,7 +297,7 @@ def test_few_labels_shrink_to_equal_weights(labelled: int, trust: float, monkeyp
 
 def test_a_removal_needs_more_where_machines_are_few() -> None:
     whole = problem()
-    assert [_needed(0.005, whole.without(*whole.machines[count:])) for count in (1, 2, 5)] == [0.025, 0.0125, 0.005]
+    assert [_needed(0.005, whole.without(*whole.machines[count:])) for count in (1, 2, 5)] == [0.125, 0.03125, 0.005]
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "cmaes"])
