@@ -41,6 +41,7 @@ from collections.abc import Sequence
 from functools import cache
 from math import comb
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -145,7 +146,8 @@ def solved(way: str, development: Objective, group: dict[str, str]) -> Solution:
         candidates = lattice(count, round(1 / STEP)) if way == "grid" else np.full((1, count), 1 / count)
         return solve(Problem(development, development.judge(candidates), group), method)
     if way == "lattice":
-        return solve(Problem(development, development.judge(finest_lattice(count)), group, OF_0_1), "averaged")
+        with patch("fusion.search.NEGLIGIBLE", 0.01 * count):  # 0.01 itself in version 0.1
+            return solve(Problem(development, development.judge(finest_lattice(count)), group, OF_0_1), "averaged")
     sampler, _, detail = way.partition(", ")
     studies = Studies(sampler, 1024 if detail == "1024" else 512)  # type: ignore[arg-type]
     settings = (USUAL,) if detail == "usual" else tuple(studies.settings(SETTINGS, detail == "periodic"))
