@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 FAR = 8.0  # robust standard deviations (1.4826 * median absolute deviation) from the median
 GAP = 4.0  # times as far from the median as the next score
-SHARE = 0.1  # of the scores stand apart at most; of fewer than ten, one
-FEWEST = 6  # scores below which nobody can say what is ordinary
+SHARE = 0.1  # of the scores stand apart at most
+FEWEST = 10  # scores below which nobody can say what is ordinary
 
 
 def ordinary(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -21,7 +21,7 @@ def ordinary(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
     distances = np.abs(scores - np.median(scores))
     ordered = np.sort(distances)
     far = FAR * 1.4826 * float(np.median(distances))
-    most = max(int(SHARE * len(scores)), 1)
+    most = int(SHARE * len(scores))
     for first in range(len(scores) - most, len(scores)):  # where the gap may be, the innermost first
         if ordered[first] > far > 0 and ordered[first] > GAP * ordered[first - 1]:
             return np.asarray(distances < ordered[first])

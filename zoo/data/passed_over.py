@@ -10,7 +10,7 @@ from zoo.data.folders import Folder, MachineFolder
 from zoo.data.names import AUDIO, SPLIT_FOLDERS, UNDECODABLE, label_of_folder, split_folder
 from zoo.data.problems import Problem, shown
 from zoo.data.unpacking import packed_problems
-from zoo.data.years import years_of
+from zoo.data.years import YEARS, years_of
 from zoo.errors import AsdzooError, listed
 
 PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
@@ -94,9 +94,28 @@ def _name_problems(machines: Sequence[MachineFolder]) -> Iterator[Problem]:
                 f"train and test both hold the folder(s) {listed(swapped)}, taken as parts of one machine {machine.machine}"
             )
             yield Problem("warning", machine.path, f"{sentence}; if they are machines, move their recordings to {example}")
+        elif machine.names and (known := _spelt_otherwise(machine.machine)):
+            cure = f"mv {shown(machine.path)} {shown(machine.path.with_name(known))}"
+            yield Problem(
+                "warning",
+                machine.path,
+                f"is no machine of the challenge; if it is {known}: {cure}",
+            )
         elif _no_machine(machine.machine) and machine.names:
             sentence = f"is taken as a machine called {machine.machine}; if it is none, a folder MACHINE is missing"
             yield Problem("warning", machine.path, sentence)
+
+
+def _spelt_otherwise(name: str) -> str | None:
+    """The machine of the challenge that this name is but for case, blanks, hyphens and underscores; `None` when it is none."""
+    if years_of(name):
+        return None
+    plain = {_plain(machine): machine for year in YEARS.values() for machine in year.machines}
+    return plain.get(_plain(name))
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 def _no_machine(name: str) -> bool:

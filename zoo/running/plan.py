@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from zoo.data.clips import Clip
 from zoo.data.groups import group_of
+from zoo.data.identity import block_hash
 from zoo.errors import AsdzooError
 from zoo.files import fingerprint
 from zoo.systems import System
@@ -51,9 +52,13 @@ class Task:
 
 
 def stamp(clip: Clip) -> list[str | int]:
-    """What tells one recording from another, and a changed one from what it was: machine, section, split, name, size, mtime."""
+    """What tells one recording from another, and a changed one from what it was.
+
+    Machine, section, split and name; size, modification time, and a hash of a few blocks, since tools set times as they like.
+    """
     status = clip.path.stat()
-    return [clip.machine, clip.section, clip.split, clip.name, status.st_size, status.st_mtime_ns]
+    told = [clip.machine, clip.section, clip.split, clip.name]
+    return [*told, status.st_size, status.st_mtime_ns, block_hash(clip.path)]
 
 
 def make_plan(systems: Sequence[System], clips: Sequence[Clip], groups: Mapping[str, str], seed: int) -> list[Task]:

@@ -189,6 +189,8 @@ def test_levels_that_are_missing_or_swapped_are_said(tmp_path: Path) -> None:
     )
     missing = find_clips(_write(tmp_path / "b", f"dcase2024t2/train/{TRAIN}"))
     assert "is taken as a machine called dcase2024t2; if it is none, a folder MACHINE is missing" in _only(missing)
+    spelt = find_clips(_write(tmp_path / "d", f"Toy_Car/train/{TRAIN}"))
+    assert "is no machine of the challenge; if it is ToyCar: mv" in _only(spelt)
     days = find_clips(_write(tmp_path / "c" / "MyPump", "train/2024-01-02/x.wav", "test/2024-01-02/y.wav"))
     assert days.problems == []
 
