@@ -34,5 +34,5 @@ def score(
         accelerator = accelerator_for(device)
         store = WaveformStore.open(clips, run.folder.parent / ".waves", progress=display.counter("decoding"))
         say_problems(store.problems, strict)
-        tables = score_new(run, store, accelerator, display.watcher)
+        tables = score_new(run, store, data, accelerator, display.watcher)
     say_summary(run, tables)

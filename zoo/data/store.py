@@ -5,7 +5,7 @@
 
 import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,15 @@ class WaveformStore:
         store = cls(kept, [readable[clip][0] for clip in kept], [readable[clip][1] for clip in kept], problems)
         store._folders = [folder / machine_key(clip) for clip in kept]
         store._progress = progress
+        return store
+
+    def chosen(self, clips: Mapping[int, Clip]) -> "WaveformStore":
+        """Only these of its recordings, by index, each as the clip that is given for it."""
+        indices = list(clips)
+        maps = [self._maps[index] for index in indices]
+        store = WaveformStore(list(clips.values()), [self._entries[index] for index in indices], maps, self.problems)
+        store._folders = [self._folders[index] for index in indices]
+        store._progress = self._progress
         return store
 
     def viewed(self, view: View) -> "WaveformStore":

@@ -6,25 +6,26 @@ ends with the score tables of an undisturbed one.
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 from accelerate import Accelerator
 
 from zoo.calibration import Calibration
-from zoo.config import changed_keys
 from zoo.data.clips import Clip
 from zoo.data.store import WaveformStore
-from zoo.errors import AsdzooError, listed
-from zoo.legacy import current
+from zoo.errors import AsdzooError
 from zoo.running import stages
+from zoo.running.arrivals import arrivals, past_of
 from zoo.running.executors import Executor
 from zoo.running.folder import Run
 from zoo.running.locks import LONGEST_WAIT
 from zoo.running.marks import Mark
-from zoo.running.plan import NOT_TRAINED, Task, make_plan
+from zoo.running.plan import Task, make_plan
 from zoo.running.records import Parameters, SystemInfo, Versions, changed_versions, joined_versions, versions_now
 from zoo.running.stages import TaskFolder
+from zoo.running.staleness import why_anew
 from zoo.running.watcher import Watcher
 from zoo.running.work import Outcome, task_folder
 from zoo.scores import ScoreTable
@@ -58,8 +59,9 @@ def train_all(
     done = {task.name: task_folder(run, task).trained for task in plan}
     for system in systems:
         own = [task for task in plan if task.system is system]
-        if system.name in before.systems and not all(done[task.name] for task in own):
-            _note_of_change(before.systems[system.name], system, [task.name for task in own], watcher)
+        earlier, trained = before.systems.get(system.name), all(done[task.name] for task in own)
+        if earlier is not None and not trained and (why := why_anew(run, earlier, system, own)):
+            watcher.note(why)
     outcomes: dict[str, list[Outcome]] = {system.name: [] for system in systems}
     tables: dict[str, ScoreTable] = {}
     for outcome in executor.run(run, plan, watcher):
@@ -131,13 +133,18 @@ def _finish(
         )
 
 
-def score_new(run: Run, store: WaveformStore, accelerator: Accelerator, watcher: Watcher) -> list[ScoreTable]:
+def score_new(run: Run, store: WaveformStore, found_in: Path, accelerator: Accelerator, watcher: Watcher) -> list[ScoreTable]:
     """Score clips that came after training, with every system of a finished run; nothing is trained.
+
+    `found_in` is the folder of the recordings. Which of them are new, and what they are called: `zoo.running.arrivals`.
 
     The caller holds `run.lock()`. Raises: AsdzooError when a system is not trained, or none knows the machines.
     """
     info = run.require().info()
     _note_of_versions(run, [info.versions_of(name) for name in info.systems], watcher)
+    store = store.chosen(arrivals(store.clips, past_of(run), found_in, watcher.note))
+    if not store.clips:
+        raise AsdzooError(f"there is nothing to score in {found_in}", "recordings to score lie in MACHINE/test/")
     tables = []
     for name, entry in info.systems.items():
         system = system_of(name, entry.config, f"{run.folder}/run.json")
@@ -188,16 +195,6 @@ def _write_scores(
     table = calibration.apply(raw)
     table.write(run.score_path(system.name))
     return table
-
-
-def _note_of_change(before: SystemInfo, system: System, tasks: Sequence[str], watcher: Watcher) -> None:
-    """Say why a system that was trained in this run is trained again."""
-    if set(before.tasks) <= set(tasks):
-        return
-    keys = changed_keys(current(before.config), system.resolved())
-    keys = [key for key in keys if key.partition(".")[0] not in NOT_TRAINED]
-    why = f"settings changed: {listed(keys, 5)}" if keys else "other recordings, another seed or another version of training"
-    watcher.note(f"{system.name} was trained in this run before and is trained anew: {why}")
 
 
 def _note_of_versions(run: Run, trained_by: Iterable[Versions], watcher: Watcher) -> None:

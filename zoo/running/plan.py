@@ -37,9 +37,20 @@ class Task:
     @property
     def name(self) -> str:
         """The task's folder: its group and a fingerprint of all that its result depends on."""
+        return f"{self.group}-{fingerprint(self.went_in)}"
+
+    @property
+    def went_in(self) -> dict[str, str]:
+        """A fingerprint of each thing that the trained network depends on; what the clips teach is one of them."""
         config = {key: value for key, value in self.system.resolved().items() if key not in NOT_TRAINED}
-        went_in = {"version": VERSION, "config": config, "seed": self.seed, "clips": [stamp(clip) for clip in self.clips]}
-        return f"{self.group}-{fingerprint(went_in)}"
+        parts: dict[str, object] = {
+            "version": VERSION,
+            "config": config,
+            "seed": self.seed,
+            "recordings": [stamp(clip) for clip in self.clips],
+            "classes": [self.system.class_of(clip) for clip in self.clips] if self.system.config.training else [],
+        }
+        return {name: fingerprint(part) for name, part in parts.items()}
 
     @property
     def clips_to_see(self) -> int:

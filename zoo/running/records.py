@@ -95,6 +95,7 @@ class TaskInfo(Record):
     clips: int = 0  # to train on
     trains: bool = True  # False: a network that is used as it is, for which no weights may be kept
     untrained: bool = False
+    went_in: dict[str, str] = {}  # fingerprints of what the training depends on; empty in runs of 0.1
     versions: Versions = {}  # what trained it; empty in runs of 0.1
 
 

@@ -22,6 +22,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 
 from zoo.data.store import WaveformStore
+from zoo.detectors import FloatArray
 from zoo.errors import AsdzooError
 from zoo.files import whole_file, write_text
 from zoo.networks import Embedder, Network
@@ -113,6 +114,7 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
         trains=training is not None,
         untrained=network.untrained,
         cost=cost,
+        went_in=task.went_in,
         versions=joined_versions([before.versions if before and goes_on else {}, {} if done else versions_now()]),
     )
     record.write(folder.record)
@@ -210,17 +212,19 @@ def embed(
         known = {tuple(entry): row for row, entry in enumerate(old.stamps)}
         here = {tuple(entry[:4]) for entry in stamps}
         kept = [row for row, entry in enumerate(old.stamps) if keep_absent and tuple(entry[:4]) not in here]
-        new = [position for position, entry in enumerate(stamps) if tuple(entry) not in known]
-        if new or len(kept) + len(indices) != len(old.clips):
-            network = network or load_network(system, folder, accelerator)
-            fresh = system.embed(network, store, np.array([indices[position] for position in new], np.int64))
+        found = [known.get(tuple(entry), known.get(tuple(entry[:6]))) for entry in stamps]  # stamps of 0.1 have no hash
+        new = [position for position, row in enumerate(found) if row is None]
+        clips = (*(old.clips[row] for row in kept), *(store.clips[i] for i in indices))
+        if new or clips != old.clips:  # with the rows goes what is said of each clip now: label, domain, attributes
             rows = [old.values[row] for row in kept]
-            at = dict(zip(new, fresh, strict=True))
-            rows += [
-                at[position] if position in at else old.values[known[tuple(entry)]] for position, entry in enumerate(stamps)
-            ]
-            clips = (*(old.clips[row] for row in kept), *(store.clips[i] for i in indices))
-            Embeddings(clips, (*(old.stamps[row] for row in kept), *stamps), np.stack(rows)).write(path)
+            fresh: dict[int, FloatArray] = {}
+            if new:
+                network = network or load_network(system, folder, accelerator)
+                made = system.embed(network, store, np.array([indices[position] for position in new], np.int64))
+                fresh = dict(zip(new, made, strict=True))
+            rows += [fresh[position] if row is None else old.values[row] for position, row in enumerate(found)]
+            values = np.stack(rows) if rows else old.values[:0]
+            Embeddings(clips, (*(old.stamps[row] for row in kept), *stamps), values).write(path)
         progress(done + 1, len(machines))
 
 
