@@ -104,10 +104,9 @@ def _same(before: Clip, of_it: Stamp, clip: Clip) -> bool:
         return False
     if len(of_it) > 6:
         return digest == of_it[6:]
-    if mtime == of_it[5]:
+    if mtime == of_it[5] or not before.path.is_file():  # in a run of 0.1 nothing more could speak against it
         return True
-    there = before.path
-    return there.is_file() and there.resolve() != clip.path.resolve() and filecmp.cmp(there, clip.path, shallow=False)
+    return before.path.resolve() != clip.path.resolve() and filecmp.cmp(before.path, clip.path, shallow=False)
 
 
 def _called(clip: Clip, rows: Mapping[Key, tuple[Clip, Stamp]], named: Iterable[Key], folder: str) -> Clip:
