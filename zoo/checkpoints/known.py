@@ -4,14 +4,33 @@ The table is `configs/checkpoints.yaml`; what a file holds is read by `zoo/check
 """
 
 import hashlib
+from collections.abc import Callable, Iterable
 from functools import cache
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, model_validator
 
 from zoo.config import Frozen, load_yaml, parse, shipped_configs
 from zoo.errors import AsdzooError, unknown_name
+
+
+class Source(Frozen):
+    """A repository on Hugging Face that has a checkpoint."""
+
+    repository: str
+    repository_type: Literal["model", "dataset", "space"] = "model"
+    revision: str = "main"
+    file: str
+
+
+class Mirror(Frozen):
+    """Another repository with the same file; what it does not say is as in the first one."""
+
+    repository: str
+    repository_type: Literal["model", "dataset", "space"] = "model"
+    revision: str = "main"
+    file: str | None = None
 
 
 class Known(Frozen):
@@ -19,20 +38,41 @@ class Known(Frozen):
 
     encoder: str  # that it fills, a name of zoo/encoders/
     file: str
-    beside: tuple[str, ...] = ()  # other files of the repository that its encoder reads: config.json, say
+    beside: tuple[str, ...] = ()  # other files of its folder that its encoder reads: config.json, say
     repository: str  # on Hugging Face
-    repository_type: Literal["model", "dataset"] = "model"
+    repository_type: Literal["model", "dataset", "space"] = "model"
     revision: str = "main"
+    mirrors: tuple[Mirror, ...] = ()  # tried in this order where the first one fails
     size: PositiveInt | None = None  # bytes; None: not known here
+    megabytes: PositiveInt | None = None  # as the repository's page rounds it, where the bytes are not known; not checked
     sha256: str | None = None
     licence: str
     note: str = ""
     external: dict[str, str] | None = None  # data sets that it saw, and their addresses; None: those its encoder names
 
+    @model_validator(mode="after")
+    def _a_sum_decides(self) -> "Known":
+        if self.mirrors and self.sha256 is None:
+            raise ValueError("mirrors without a sha256: nothing tells whether a copy is one")
+        return self
+
     @property
     def shown_size(self) -> str:
         """Size for people."""
-        return f"{self.size / 1e6:.0f} MB" if self.size else "size unknown"
+        megabytes = self.megabytes if self.size is None else round(self.size / 1e6)
+        return "size unknown" if megabytes is None else f"{megabytes} MB"
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Where it is, the first choice first."""
+        first: dict[str, Any] = self.model_dump(include=set(Source.model_fields))
+        others = [{**first, **mirror.model_dump(exclude_none=True)} for mirror in self.mirrors]
+        return tuple(Source.model_validate(values) for values in (first, *others))
+
+    def files(self, source: Source) -> list[str]:
+        """The checkpoint's name in a repository, and the names of what belongs beside it."""
+        folder = PurePosixPath(source.file).parent
+        return [source.file, *(str(folder / name) for name in self.beside)]
 
 
 class _Table(Frozen):
@@ -54,30 +94,47 @@ def cached(name: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     entry = _known(name)
-    found = [
-        try_to_load_from_cache(entry.repository, file, revision=entry.revision, repo_type=entry.repository_type)
-        for file in (entry.file, *entry.beside)
-    ]
-    return Path(str(found[0])) if all(isinstance(path, str) for path in found) else None
+    for source in entry.sources:
+        found = [
+            try_to_load_from_cache(source.repository, file, revision=source.revision, repo_type=source.repository_type)
+            for file in entry.files(source)
+        ]
+        if all(isinstance(path, str) for path in found):
+            return Path(str(found[0]))
+    return None
 
 
-def fetch(name: str) -> Path:
+def fetch(name: str, failed: Callable[[str], None] = lambda sentence: None) -> Path:
     """Download a known checkpoint (going on where an earlier download stopped), verify it and give its path.
 
-    Raises: AsdzooError when the name is unknown, the download fails, or size or SHA-256 are not the known ones.
+    Its sources are tried in order; `failed` is told of each that gives no file, or another file, before the next is tried.
+    Raises: AsdzooError when the name is unknown, or no source gives a file of the known size and SHA-256.
     """
+    entry, problems = _known(name), list[AsdzooError]()
+    for source in entry.sources:
+        try:
+            return _fetched(name, entry, source)
+        except AsdzooError as problem:
+            problems.append(problem)
+            if len(problems) < len(entry.sources):
+                failed(f"{problem.message}; trying {entry.sources[len(problems)].repository}")
+    if len(problems) == 1:
+        raise problems[0]
+    raise AsdzooError("; ".join(problem.message for problem in problems), problems[0].hint)
+
+
+def _fetched(name: str, entry: Known, source: Source) -> Path:
     from huggingface_hub import hf_hub_download
 
-    entry = _known(name)
     try:
         path, *_ = [
-            Path(hf_hub_download(entry.repository, file, revision=entry.revision, repo_type=entry.repository_type))
-            for file in (entry.file, *entry.beside)
+            Path(hf_hub_download(source.repository, file, revision=source.revision, repo_type=source.repository_type))
+            for file in entry.files(source)
         ]
     except Exception as problem:  # huggingface_hub's errors have no common base, and its HTTP library changes
         reason = " ".join(str(problem).split())[:300] or type(problem).__name__
         raise AsdzooError(
-            f"cannot fetch {name} from {entry.repository}: {reason}",
+            f"cannot fetch {name} from {source.repository}: {reason}",
             f"get {entry.file} some other way and give its path in model.weights; `asdzoo weights check FILE` verifies it",
         ) from problem
     try:
@@ -87,6 +144,12 @@ def fetch(name: str) -> Path:
         path.unlink(missing_ok=True)
         raise
     return path
+
+
+def total_megabytes(names: Iterable[str]) -> float:
+    """Size of these checkpoints together, as far as it is known."""
+    entries = [_known(name) for name in names]
+    return sum(entry.size / 1e6 if entry.size else entry.megabytes or 0 for entry in entries)
 
 
 def verify(name: str, path: Path) -> None:

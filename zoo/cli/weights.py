@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.console import out, table
+from zoo.console import out, table, warn
+
+if TYPE_CHECKING:
+    from zoo.checkpoints.known import Known
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints of pretrained encoders: list, fetch, check.")
 
@@ -20,22 +24,80 @@ def list_checkpoints() -> None:
     rows = []
     for name, entry in checkpoints.known().items():
         here = "yes" if checkpoints.cached(name) else "no"
-        rows.append([name, entry.encoder, entry.shown_size, entry.licence, here, entry.repository, entry.note])
-    shown = table("known checkpoints", ["name", "encoder", "size", "licence", "here", "Hugging Face", "what it is"], rows)
+        sources = [source.repository for source in entry.sources]
+        where = "\n".join(sources if len(sources) > 1 else [*sources, "no second source known"])
+        rows.append([name, entry.encoder, entry.shown_size, entry.licence, here, where, entry.note])
+    columns = ["name", "encoder", "size", "licence", "here", "Hugging Face, and the next", "what it is"]
+    shown = table("known checkpoints", columns, rows)
     for column in shown.columns:
         column.overflow = "fold"  # a repository's name cut short is of no use
+    for column in shown.columns[:3]:
+        column.no_wrap = True
     out.print(shown)
     out.print("next: asdzoo weights fetch NAME; a file of yours works as well, --set model.weights=FILE")
 
 
 @app.command()
-def fetch(name: Annotated[str, typer.Argument(help="A name of `asdzoo weights list`.")]) -> None:
-    """Download a checkpoint into the Hugging Face cache and verify it; a download that was cut off goes on."""
+def fetch(
+    name: Annotated[str | None, typer.Argument(help="A name of `asdzoo weights list`.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All that the shipped systems need.")] = False,
+) -> None:
+    """Download checkpoints into the Hugging Face cache and verify them; a download that was cut off goes on."""
+    from zoo.checkpoints import known as checkpoints
+    from zoo.errors import AsdzooError
+
+    if (name is None) != every:
+        raise AsdzooError("name a checkpoint, or say --all", "asdzoo weights list; asdzoo weights fetch NAME")
+    if name is not None:
+        _fetch(name)
+        return
+    names = _needed()
+    rows = [[name, known.shown_size, known.licence, known.repository] for name, known in _entries(names)]
+    out.print(table("what the shipped systems need", ["name", "size", "licence", "Hugging Face"], rows))
+    missing = [name for name in names if checkpoints.cached(name) is None]
+    unknown = sum(known.shown_size == "size unknown" for _, known in _entries(missing))
+    rest = f", and {unknown} of unknown size" if unknown else ""
+    out.print(f"{len(missing)} of {len(names)} are not here: {checkpoints.total_megabytes(missing) / 1e3:.1f} GB{rest}")
+    problems = []
+    for name in missing:
+        try:
+            _fetch(name)
+        except AsdzooError as problem:
+            problems.append((name, problem))
+            warn(problem.message)
+    if problems:
+        names = [name for name, _ in problems]
+        raise AsdzooError(
+            f"not fetched: {', '.join(names)}", f"asdzoo weights fetch {names[0]}; or give files in model.weights"
+        )
+
+
+def _fetch(name: str) -> None:
     from zoo.checkpoints import known as checkpoints
 
-    path = checkpoints.fetch(name)
+    path = checkpoints.fetch(name, warn)
     checked = "SHA-256 verified" if checkpoints.known()[name].sha256 else "no SHA-256 is known to hold it against"
     out.print(f"{path}: {path.stat().st_size} bytes, {checked}")
+
+
+def _entries(names: Iterable[str]) -> list[tuple[str, Known]]:
+    from zoo.checkpoints import known as checkpoints
+
+    return [(name, checkpoints.known()[name]) for name in names]
+
+
+def _needed() -> list[str]:
+    """Known checkpoints that shipped systems name, in the order of the systems."""
+    from zoo.checkpoints import known as checkpoints
+    from zoo.systems import load_system, system_paths
+
+    found: dict[str, None] = {}
+    for system in system_paths():
+        model = load_system(system).config.model
+        for block in (model, *(value for value in model.values() if isinstance(value, dict))):
+            if block.get("weights") in checkpoints.known():
+                found[str(block["weights"])] = None
+    return list(found)
 
 
 @app.command()
