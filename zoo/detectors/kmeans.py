@@ -5,7 +5,7 @@ The 990 source clips become 16 centres of their directions, the 10 target clips 
 
 import warnings
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ FOLDS = 10
 class Config(Frozen):
     centers: int = Field(default=16, ge=1)  # [W23]; fewer where there are fewer different source clips
     restarts: int = Field(default=10, ge=1)  # open: the best of so many k-means++ starts
+    domains: Literal["minimum", "sum", "source", "target"] = "minimum"  # W23, Table 6: how distances to the domains are joined
     smote: SmoteConfig | None = None  # None: the target domain is its clips only
     seed: int = 0  # of k-means and SMOTE
 
@@ -59,7 +60,7 @@ class KMeansAndTarget:
 
     def score(self, embeddings: FloatArray) -> FloatArray:
         queries = directions(joined(checked(embeddings, fitted(self._shape))))
-        return np.minimum(_distances(queries, self._centers), _distances(queries, self._target))
+        return self._joined(_distances(queries, self._centers), _distances(queries, self._target))
 
     def score_training(self) -> FloatArray:
         training = fitted(self._training)
@@ -70,8 +71,16 @@ class KMeansAndTarget:
             if len(left_out):
                 others = self._centers_of(np.setdiff1d(rows, left_out))
                 scores[left_out] = _distances(training[left_out], others)
-        scores = np.minimum(scores, _distances(training, self._target, leave_out=True))
+        scores = self._joined(scores, _distances(training, self._target, leave_out=True))
         return np.where(np.isinf(scores), 0.0, scores)  # nothing left: the distance to itself
+
+    def _joined(self, source: FloatArray, target: FloatArray) -> FloatArray:
+        """One score of two distances, of which one may be infinite: then it is the other."""
+        found: FloatArray = np.minimum(source, target)
+        if self.config.domains == "minimum":
+            return found
+        chosen = {"sum": source + target, "source": source, "target": target}[self.config.domains]
+        return np.where(np.isinf(chosen), found, chosen)
 
     def _centers_of(self, rows: NDArray[np.intp]) -> Bank | None:
         """The centres of these training clips, of length one."""

@@ -18,7 +18,7 @@ _aten = torch.ops.aten
 
 def norm_relu_convolution(norm: nn.BatchNorm2d, convolution: nn.Conv2d, features: Tensor) -> tuple[Tensor, Tensor]:
     """What `norm` makes of the features, and what ReLU and `convolution` make of that."""
-    if _can_be_lean(norm, features):
+    if _can_be_lean(norm, features) and convolution.bias is None:
         geometry = (convolution.stride, convolution.padding)
         lean: tuple[Tensor, Tensor] = _NormReluConvolution.apply(  # type: ignore[no-untyped-call]
             features, norm.weight, norm.bias, convolution.weight, geometry, _running(norm)
@@ -30,7 +30,7 @@ def norm_relu_convolution(norm: nn.BatchNorm2d, convolution: nn.Conv2d, features
 
 def convolution_norm_maximum(convolution: nn.Conv2d, norm: nn.BatchNorm2d, pool: nn.MaxPool2d, features: Tensor) -> Tensor:
     """`pool` of `norm` of `convolution` of the features, which need no gradient."""
-    if _can_be_lean(norm, features):
+    if _can_be_lean(norm, features) and convolution.bias is None:
         geometry = (convolution.stride, convolution.padding, pool.kernel_size, pool.stride)
         lean: Tensor = _ConvolutionNormMaximum.apply(  # type: ignore[no-untyped-call]
             features, convolution.weight, norm.weight, norm.bias, geometry, _running(norm)

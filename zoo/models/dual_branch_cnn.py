@@ -2,7 +2,7 @@
 
 One branch sees the magnitude spectrum of the whole clip (1-D convolutions, fine in frequency), the other a magnitude
 spectrogram (a small ResNet). Each gives an embedding; the two side by side are the embedding of the clip. Each of the three has
-an ArcFace loss of its own, and one backward pass takes their sum.
+a loss of its own, and one backward pass takes their sum.
 
 [T24] the THUEE system, DCASE 2024 Task 2. [W23] Wilkinghoff, Design choices for learning embeddings from auxiliary tasks for
 domain generalization in anomalous sound detection, ICASSP 2023: Table 1, and its public code where the two differ.
@@ -20,9 +20,13 @@ Chosen where the sources are silent or disagree:
 - W23's table gives the strides of the spectrum branch as 64/16/4, its code as 64/32/4; only the latter gives T24's size.
 - W23 has fixed class centres, T24 counts them as parameters: they are parameters that are not trained (`loss.trainable`).
 - W23 has no bias terms, but its code leaves batch norm its shift: off here, the text's reading (`batch_norm_shift`).
+- The rows of W23's tables are switches: `branches` (with a log-mel branch, the same ResNet on mel bands), `joined`, `losses_on`
+  ("branches" is W23's joining after training: no loss sees the whole), `bias`, `temporal_normalization`.
 - The batch norm of W23's code before the first convolution, one for each frequency bin, has no learned scale here: it would be
   the only reason to compute the gradient of the network's largest feature map.
 """
+
+from typing import Literal
 
 import torch
 from pydantic import AliasChoices, Field, PositiveInt
@@ -32,6 +36,7 @@ from torch.nn import functional as F
 from zoo import losses
 from zoo.config import Frozen
 from zoo.errors import AsdzooError
+from zoo.features.log_mel import LogMel
 from zoo.features.spectrum import Spectrum
 from zoo.features.stft import StftMagnitude
 from zoo.layers.attention import AxialAttention
@@ -41,6 +46,9 @@ from zoo.metadata import Words
 from zoo.networks import InputShape, Network
 
 METADATA = Words(("spectrogram", "spectrum"), (), ("CNN",))
+
+
+Branch = Literal["spectrum", "spectrogram", "log_mel"]
 
 
 class Config(Frozen):
@@ -59,19 +67,37 @@ class Config(Frozen):
     units: PositiveInt = 2  # residual units in each stage
     spectrogram_heads: tuple[PositiveInt, PositiveInt] | None = (2, 2)  # along frequency and time; null: no attention
     batch_norm_shift: bool = False  # True: the learned shift of W23's code, the only bias terms of the network
+    bias: bool = False  # of convolutions and dense layers
+    temporal_normalization: bool = True  # spectrograms less their mean over time
+    branches: tuple[Branch, ...] = Field(("spectrum", "spectrogram"), min_length=1)
+    mels: PositiveInt = 128  # of the log-mel branch
+    joined: Literal["concatenated", "sum"] = "concatenated"  # the branches' embeddings
+    losses_on: Literal["all", "whole", "branches"] = "all"  # embeddings that have a loss; one branch alone has one
     # of each branch and of the whole; 0.1 called it arcface
     loss: LossBlock = Field(arcface.Config(trainable=False), validation_alias=AliasChoices("loss", "arcface"))
 
 
 class DualBranchCNN(Network):
-    """Waves -> embeddings (batch, 2 dim): the spectrum branch's, then the spectrogram branch's."""
+    """Waves -> embeddings (batch, branches x dim): the spectrum branch's, then the spectrogram branch's; or their sum."""
 
-    def __init__(self, config: Config, samples: int, classes: int) -> None:
+    def __init__(self, config: Config, shape: InputShape, classes: int) -> None:
         super().__init__()
-        self.dim = 2 * config.dim
-        self.spectrum = SpectrumBranch(config, samples)
-        self.spectrogram = SpectrogramBranch(config)
-        dims = {"spectrum": config.dim, "spectrogram": config.dim, "whole": self.dim}
+        self.joined = config.joined
+        self.branches: list[str] = sorted(set(config.branches), key=("spectrum", "spectrogram", "log_mel").index)
+        self.dim = config.dim * (len(self.branches) if config.joined == "concatenated" else 1)
+        assert shape.samples is not None
+        if "spectrum" in self.branches:
+            self.spectrum = SpectrumBranch(config, shape.samples)
+        if "spectrogram" in self.branches:
+            self.spectrogram = SpectrogramBranch(config, StftMagnitude(config.window, config.hop), config.window // 2 + 1)
+        if "log_mel" in self.branches:
+            front_end = LogMel(config.window, config.hop, config.mels, shape.sample_rate)
+            self.log_mel = SpectrogramBranch(config, front_end, config.mels)
+        dims: dict[str, int] = (
+            {} if config.losses_on == "whole" or len(self.branches) == 1 else dict.fromkeys(self.branches, config.dim)
+        )
+        if config.losses_on != "branches" or len(self.branches) == 1:
+            dims["whole"] = self.dim
         self.heads = nn.ModuleDict({name: losses.build(config.loss, dim, classes) for name, dim in dims.items()})
         if not config.batch_norm_shift:
             for module in self.modules():
@@ -81,14 +107,18 @@ class DualBranchCNN(Network):
 
     def embeddings(self, waves: Tensor) -> dict[str, Tensor]:
         """The embeddings of each branch and of the whole: "spectrum", "spectrogram", "whole"."""
-        spectrogram, spectrum = self.spectrogram(waves), self.spectrum(waves)  # the largest maps first: less memory
-        return {"spectrum": spectrum, "spectrogram": spectrogram, "whole": torch.cat([spectrum, spectrogram], dim=1)}
+        of = {name: getattr(self, name)(waves) for name in reversed(self.branches)}  # the largest maps first: less memory
+        parts = {name: of[name] for name in self.branches}
+        joined = list(parts.values())
+        whole = torch.cat(joined, dim=1) if self.joined == "concatenated" else torch.stack(joined).sum(0)
+        return {**parts, "whole": whole}
 
     def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
         return self.embeddings(waves)["whole"].float()
 
     def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
-        return {name: self.heads[name](embedding, labels) for name, embedding in self.embeddings(waves).items()}
+        embeddings = self.embeddings(waves)
+        return {name: head(embeddings[name], labels) for name, head in self.heads.items()}
 
 
 class SpectrumBranch(nn.Module):
@@ -101,7 +131,7 @@ class SpectrumBranch(nn.Module):
         self.convolutions = nn.ModuleList()
         self.attention = nn.ModuleList()
         for layer, (kernel, stride) in enumerate(zip(config.kernels, config.strides, strict=True)):
-            self.convolutions.append(Convolution(channels, config.width, kernel, stride))
+            self.convolutions.append(Convolution(channels, config.width, kernel, stride, bias=config.bias))
             positions, channels = -(-positions // stride), config.width
             if config.spectrum_heads is not None:
                 features = positions if layer == 2 else channels
@@ -109,9 +139,9 @@ class SpectrumBranch(nn.Module):
         layers: list[nn.Module] = []
         units = positions * channels
         for _ in range(config.dense_layers):
-            layers += [nn.Linear(units, config.width, bias=False), nn.BatchNorm1d(config.width), nn.ReLU(inplace=True)]
+            layers += [nn.Linear(units, config.width, config.bias), nn.BatchNorm1d(config.width), nn.ReLU(inplace=True)]
             units = config.width
-        self.dense = nn.Sequential(*layers, nn.Linear(units, config.dim, bias=False))
+        self.dense = nn.Sequential(*layers, nn.Linear(units, config.dim, config.bias))
 
     def forward(self, waves: Tensor) -> Tensor:
         features = self.front_end(waves)[:, :, None]  # (batch, positions, channels) from here on
@@ -126,14 +156,14 @@ class SpectrumBranch(nn.Module):
 
 
 class Convolution(nn.Conv2d):
-    """Strided 1-D convolution without bias, padded with zeros to ceil(positions / stride) positions.
+    """Strided 1-D convolution, padded with zeros to ceil(positions / stride) positions.
 
     Its weight is that of a 2-D one of height 1, because only those have a channels-last layout, in which attention takes the
     features as they are. Shape: (batch, positions, inputs) -> (batch, ceil(positions / stride), outputs).
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__(inputs, outputs, (1, kernel), (1, stride), bias=False)
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, bias: bool = False) -> None:
+        super().__init__(inputs, outputs, (1, kernel), (1, stride), bias=bias)
 
     def forward(self, features: Tensor) -> Tensor:
         positions, kernel, stride = features.shape[1], self.kernel_size[1], self.stride[1]
@@ -146,19 +176,19 @@ class Convolution(nn.Conv2d):
         # A kernel of several strides: one matrix product for each, forward and backward in two thirds of the time.
         blocks = padded.reshape(len(padded), -1, stride * self.in_channels)
         weights = self.weight[:, :, 0].permute(2, 1, 0).reshape(kernel // stride, -1, self.out_channels)
-        return torch.stack([blocks[:, at : at + count] @ weight for at, weight in enumerate(weights)]).sum(0)
+        products = torch.stack([blocks[:, at : at + count] @ weight for at, weight in enumerate(weights)]).sum(0)
+        return products if self.bias is None else products + self.bias
 
 
 class SpectrogramBranch(nn.Module):
     """Spectrogram minus its temporal mean -> ResNet -> attention -> maximum over time -> (batch, dim)."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, front_end: nn.Module, bins: int) -> None:
         super().__init__()
-        self.front_end = StftMagnitude(config.window, config.hop)
-        bins = config.window // 2 + 1
+        self.front_end, self.centered = front_end, config.temporal_normalization
         self.norm = nn.BatchNorm1d(bins, affine=False)
         first = config.channels[0]
-        self.stem = nn.Conv2d(1, first, config.stem, stride=2, padding=config.stem // 2, bias=False)
+        self.stem = nn.Conv2d(1, first, config.stem, stride=2, padding=config.stem // 2, bias=config.bias)
         self.stem_norm = nn.BatchNorm2d(first)
         self.stem_pool = nn.MaxPool2d(3, stride=2)
         bins = (-(-bins // 2) - 3) // 2 + 1
@@ -166,18 +196,19 @@ class SpectrogramBranch(nn.Module):
         inputs = first
         for stage, outputs in enumerate(config.channels):
             for unit in range(config.units):
-                units.append(ResidualUnit(inputs, outputs, halve=stage > 0 and unit == 0))
+                units.append(ResidualUnit(inputs, outputs, halve=stage > 0 and unit == 0, bias=config.bias))
                 inputs = outputs
             bins = -(-bins // 2) if stage > 0 else bins
         self.stages = nn.Sequential(*units)
         heads = config.spectrogram_heads
         self.attention = nn.ModuleList(AxialAttention(inputs, n, projections=False) for n in heads or ())
         self.flat_norm = nn.BatchNorm1d(bins * inputs)
-        self.dense = nn.Linear(bins * inputs, config.dim, bias=False)
+        self.dense = nn.Linear(bins * inputs, config.dim, config.bias)
 
     def forward(self, waves: Tensor) -> Tensor:
         features = self.front_end(waves)
-        features = features - features.mean(1, keepdim=True)
+        if self.centered:
+            features = features - features.mean(1, keepdim=True)
         features = self.norm(features.flatten(0, 1)).view(features.shape)[:, None]
         # ReLU comes before the maximum in W23: the same, on four times as many numbers
         features = F.relu(convolution_norm_maximum(self.stem, self.stem_norm, self.stem_pool, features), inplace=True)
@@ -195,13 +226,13 @@ class ResidualUnit(nn.Module):
     and the shortcut is a maximum over 2 x 2 and a 1 x 1 convolution. Source: [W23] Table 1.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, halve: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, *, halve: bool, bias: bool = False) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)
-        self.convolution1 = nn.Conv2d(inputs, outputs, 3, stride=2 if halve else 1, padding=1, bias=False)
-        self.convolution2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.convolution1 = nn.Conv2d(inputs, outputs, 3, stride=2 if halve else 1, padding=1, bias=bias)
+        self.convolution2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=bias)
         self.shortcut = (
-            nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), nn.Conv2d(inputs, outputs, 1, bias=False)) if halve else None
+            nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), nn.Conv2d(inputs, outputs, 1, bias=bias)) if halve else None
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -220,4 +251,4 @@ def build(config: Config, shape: InputShape, classes: int) -> DualBranchCNN:
             f"{shape.samples / shape.sample_rate:g} s is too short for dual_branch_cnn, whose spectrogram needs 5 frames",
             f"set input.seconds to {(config.window + 4 * config.hop) / shape.sample_rate:g} or more",
         )
-    return DualBranchCNN(config, shape.samples, classes)
+    return DualBranchCNN(config, shape, classes)

@@ -70,6 +70,24 @@ class TestGmmSmote(DetectorContract):
     options: ClassVar[dict[str, object]] = {"components": 16, "covariance": "diag", "smote": {"neighbors": 5}}
 
 
+class TestGmmOfEachDomain(DetectorContract):
+    name = "gmm"
+    inexact = "clips are left out a tenth at a time"
+    options: ClassVar[dict[str, object]] = {"components": 2, "domains": "sum"}
+
+
+class TestGmmDomainMixup(DetectorContract):
+    name = "gmm"
+    inexact = "clips are left out a tenth at a time"
+    options: ClassVar[dict[str, object]] = {"components": 2, "domain_mixup": True}
+
+
+class TestKMeansSum(DetectorContract):
+    name = "kmeans"
+    inexact = "clips are left out a tenth at a time"
+    options: ClassVar[dict[str, object]] = {"centers": 4, "domains": "sum"}
+
+
 class TestMahalanobis(DetectorContract):
     name = "mahalanobis"
 
@@ -425,3 +443,41 @@ class TestPcaScores:
         fitted = detector.build(detector.Config(keep=0.99, standardise=False)).fit(embeddings, clips)
         along, across = embeddings[:1] * 3, embeddings[:1] + np.linalg.svd(embeddings)[2][-1:]
         assert fitted.score(along)[0] < 0.1 * fitted.score(across)[0]
+
+
+class TestDomainsOfW23:
+    """Rows of Table 6 from the parts that they are made of."""
+
+    def scores(self, name: str, keep: str, **options: object) -> tuple[FloatArray, FloatArray]:
+        embeddings, clips = normal(30, 8)
+        queries, _ = normal(10, 10, seed=2)
+        rows = [row for row, clip in enumerate(clips) if keep in ("both", clip.domain)]
+        module = registry.module("detector", name)
+        detector = module.build(module.Config(**options)).fit(embeddings[rows], [clips[row] for row in rows])
+        return detector.score(queries), detector.score_training()
+
+    @pytest.mark.parametrize(("name", "few"), [("gmm", {"components": 2}), ("kmeans", {"centers": 3})])
+    def test_one_domain_is_a_fit_to_it_alone(self, name: str, few: dict[str, object]) -> None:
+        for domain in ("source", "target"):
+            alone, _ = self.scores(name, domain, **few)
+            np.testing.assert_allclose(self.scores(name, "both", domains=domain, **few)[0], alone, rtol=1e-9)
+
+    @pytest.mark.parametrize(("name", "few"), [("gmm", {"components": 2}), ("kmeans", {"centers": 3})])
+    def test_the_sum_is_a_sum(self, name: str, few: dict[str, object]) -> None:
+        parts = [self.scores(name, domain, **few)[0] for domain in ("source", "target")]
+        np.testing.assert_allclose(self.scores(name, "both", domains="sum", **few)[0], parts[0] + parts[1], rtol=1e-9)
+
+    def test_domain_mixup_adds_the_middle_of_each_source_clip_and_a_target_clip(self) -> None:
+        embeddings, clips = normal(30, 8)
+        detector = gmm.Mixture(gmm.Config(domain_mixup=True)).fit(embeddings, clips)
+        lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        unit = np.hstack([embeddings / lengths, np.zeros((38, 1))])
+        (bank,) = detector._banks
+        assert len(bank.points) == 38 + 30
+        np.testing.assert_allclose(bank.points[38:], unit[bank.parents[38:]].mean(axis=1))
+        assert {clips[row].domain for row in bank.parents[38:, 0]} == {"source"}
+        assert {clips[row].domain for row in bank.parents[38:, 1]} == {"target"}
+
+    def test_domain_mixup_of_one_domain_is_refused(self) -> None:
+        with pytest.raises(ValidationError, match="needs domains: joint"):
+            gmm.Config(domains="sum", domain_mixup=True)

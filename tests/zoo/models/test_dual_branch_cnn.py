@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo import registry
-from zoo.config import shipped_configs
+from zoo.config import ablation_paths, shipped_configs
 from zoo.errors import AsdzooError
 from zoo.layers.attention import AxialAttention
 from zoo.losses.arcface import Config as ArcFaceConfig
@@ -56,6 +56,69 @@ def test_the_shipped_systems_build(name: str) -> None:
     if name == "dual_branch_cnn":
         assert config == Config()
     assert network(config, system["input"]["seconds"])(waves(2, system["input"]["seconds"])).shape == (2, 2 * config.dim)
+
+
+SWITCHES = [path for path in sorted(ablation_paths()) if path.startswith("wilkinghoff_2023_")]
+
+
+def test_the_system_of_w23_has_one_loss_and_no_attention() -> None:
+    net = load_system("wilkinghoff_2023").build_network(["a", "b", "c"], seed=0)
+    assert isinstance(net, DualBranchCNN)
+    assert list(net.heads) == ["whole"]
+    heads = 16 * 3 * 256
+    assert parameters(net) - heads == pytest.approx(1.57e6 + 0.96e6, rel=0.01)  # as [T24] counts the branches
+    assert not any("bias" in name for name, _ in net.named_parameters())
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_every_row_of_w23_is_what_its_name_says(name: str) -> None:
+    whole, row = load_system("wilkinghoff_2023"), load_system(name)
+    sizes = {"model.dim": 8, "model.width": 8, "model.channels": [4, 8], "model.units": 1, "input.seconds": 1.0}
+    settings = [f"{key}={value}" for key, value in sizes.items()]
+    net = load_system(name, settings).build_network(["a", "b"], seed=0)
+    assert isinstance(net, DualBranchCNN)
+    losses = net.train().losses(waves(6), torch.arange(6) % 2)
+    torch.stack(list(losses.values())).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters() if p.requires_grad)
+    assert net.eval()(waves(2)).shape == (2, net.dim)
+    short = name.removeprefix("wilkinghoff_2023_")
+    assert any(module.bias is not None for module in net.modules() if isinstance(module, nn.Conv2d | nn.Linear)) == (
+        short in ("bias", "trainable_bias", "standard")
+    )
+    assert net.heads.get_parameter(f"{next(iter(losses))}.centers").requires_grad == (
+        short in ("trainable", "trainable_bias", "standard")
+    )
+    branches = {"spectrum": ["spectrum"], "spectrogram": ["spectrogram"], "log_mel": ["log_mel"], "standard": ["log_mel"]}
+    assert net.branches == branches.get(short, ["spectrum", "spectrogram"])
+    assert list(losses) == (["spectrum", "spectrogram"] if short == "joined_later" else ["whole"])
+    assert net.dim == 8 * (1 if short == "sum" else len(net.branches))
+    same_training = whole.config.training == row.config.training and whole.config.augment == row.config.augment
+    assert same_training
+
+
+def test_the_sum_is_the_sum_of_the_branches() -> None:
+    net = network(SMALL.model_copy(update={"joined": "sum"})).eval()
+    parts = net.embeddings(waves())
+    assert torch.equal(parts["whole"], parts["spectrum"] + parts["spectrogram"])
+
+
+def test_without_temporal_normalisation_a_steady_tone_is_seen() -> None:
+    seen: list[Tensor] = []
+    for config in (SMALL, SMALL.model_copy(update={"temporal_normalization": False})):
+        net = network(config).eval()
+        net.spectrogram.stem.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        net(torch.randn(512, generator=torch.Generator().manual_seed(0)).repeat(31)[None, :SECOND].repeat(1, 2)[:, :SECOND])
+    steady, kept = (each[:, :, :25].abs().max() for each in seen)
+    assert kept > 20 * steady
+
+
+def test_a_bias_is_added_after_the_blocks_of_a_convolution() -> None:
+    torch.manual_seed(0)
+    layer, features = Convolution(3, 5, 16, 4, bias=True), torch.randn(2, 40, 3)
+    assert layer.bias is not None
+    padded = F.pad(features.mT, (6, 6))
+    expected = F.conv1d(padded, layer.weight[:, :, 0], layer.bias, stride=4).mT
+    torch.testing.assert_close(layer(features), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_it_has_no_bias_terms_and_no_activation_but_relu() -> None:
