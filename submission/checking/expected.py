@@ -12,7 +12,7 @@ def expected_clips(data: Path, year: str | None = None) -> tuple[dict[Part, froz
 
     Raises: AsdzooError when there are no test clips, or the recordings are of several years and `year` is None.
     """
-    test = [clip for clip in find_clips(data, year) if clip.split == "test"]
+    test = [clip for clip in find_clips(data, year, lone="test") if clip.split == "test"]
     if not test:
         raise AsdzooError(f"no test clips in {data}", "name the folder with the evaluation recordings (MACHINE/test/*.wav)")
     blind = [clip for clip in test if clip.label is None]

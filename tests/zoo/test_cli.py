@@ -174,3 +174,10 @@ def test_ctrl_c_leaves_a_run_that_goes_on(
     assert main([*command[:4], str(tmp_path / "b"), *command[5:]]) == 0
     scores = [(tmp_path / name / "scores" / "nf_cdee_tiny.csv").read_bytes() for name in ("a", "b")]
     assert scores[0] == scores[1]
+
+
+def test_a_dry_run_says_what_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_tree(tmp_path, "2024", machines=["fan"])
+    write_wav(data / "stray.wav")
+    assert main(["train-all", "--data", str(data), "--systems", "nf_cdee_tiny", "--dry-run"]) == 0
+    assert "1 recording(s) lie in no train or test folder and are left out" in " ".join(said(capsys)[1])

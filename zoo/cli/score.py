@@ -29,7 +29,7 @@ def score(
     from zoo.running.pipeline import score_new
     from zoo.training.devices import accelerator_for
 
-    clips = find_clips(data, year or run.info().year)
+    clips = find_clips(data, year or run.info().year, lone="test")
     with run.lock(), Display() as display:
         accelerator = accelerator_for(device)
         store = WaveformStore.open(clips, run.folder.parent / ".waves", progress=display.counter("decoding"))

@@ -51,6 +51,7 @@ def train_all(
     extra = parse_assignments(groups or ())
     clips = find_clips(data, year)
     if dry_run:
+        say_problems(clips.problems, strict)
         _say_plan(make_plan(chosen, clips, extra, seed))
         return
     if calibrate_on == "test":
