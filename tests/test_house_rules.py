@@ -34,7 +34,7 @@ FLOORS = [  # from the ground up; rooms of one floor know nothing of each other,
     {"systems"},
     {"running"},
     {"api", "contracts", "plugins"},
-    {"cli"},
+    {"cli", "__main__"},
 ]
 ON_THE_GROUND = {"errors", "files", "console", "yaml_reading", "config", "registry", "progress", "metadata", "legacy"}
 SUBMISSION = [{"checking"}, {"writing"}, {"report"}, {"demo"}, {"cli"}]

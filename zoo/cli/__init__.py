@@ -5,6 +5,7 @@
     recordings.py  asdzoo scan, synth
     data.py        asdzoo data list, fetch, verify
     train.py       asdzoo train-all
+    task.py        asdzoo task
     score.py       asdzoo score
     weights.py     asdzoo weights list, fetch, check
 
@@ -13,10 +14,10 @@ A new command is a file with an `app`, and its name in the line below; the order
 
 import typer
 
-from zoo.cli import data, recordings, score, train, weights
+from zoo.cli import data, recordings, score, task, train, weights
 
 app = typer.Typer()
-for commands in (recordings, train, score):
+for commands in (recordings, train, task, score):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from zoo.api import DEFAULT_DATA, DEFAULT_RUN, DEFAULT_SYSTEMS
+from zoo.cli.executors import starter_for
 from zoo.cli.options import DataOption, DeviceOption, RunOption, StrictOption, YearOption
 from zoo.cli.said import say_problems, say_summary
 from zoo.console import out, table, warn
@@ -15,6 +16,7 @@ from zoo.errors import AsdzooError, listed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zoo.running.executors import Executor
     from zoo.running.plan import Task
 
 app = typer.Typer()
@@ -34,6 +36,12 @@ def train_all(
     seed: Annotated[int, typer.Option("--seed")] = 0,
     calibrate_on: Annotated[str, typer.Option("--calibrate-on", help="train, or test (against the 2025 rules).")] = "train",
     strict: StrictOption = False,
+    executor: Annotated[
+        str, typer.Option("--executor", help="Where tasks are done: here, or in processes of their own: local.")
+    ] = "here",
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Processes of --executor local. Default: one a GPU, or for 4 cores.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and train nothing.")] = False,
 ) -> None:
     """Train every system, score every train and test clip, calibrate; a run that was cut off goes on where it was."""
@@ -59,17 +67,21 @@ def train_all(
     from zoo.data.store import WaveformStore
     from zoo.running.display import Display
     from zoo.running.executors.here import Here
+    from zoo.running.executors.processes import Processes
     from zoo.running.pipeline import train_all as run_all
     from zoo.training.devices import accelerator_for
 
-    run = Run(run_folder)
+    run, starter = Run(run_folder), starter_for(executor, jobs, device)
     with Display() as display:
-        accelerator = accelerator_for(device)
-        store = WaveformStore.open(clips, run.folder.parent / ".waves", progress=display.counter("decoding"))
+        kept = run.folder.parent / ".waves"
+        accelerator = accelerator_for(device)  # also to say at once that there is no such device
+        store = WaveformStore.open(clips, kept, progress=display.counter("decoding"))
         say_problems(store.problems, strict)
         on = cast("Literal['train', 'test']", calibrate_on)
-        executor = Here(store, accelerator)
-        tables = run_all(run, chosen, store.clips, executor, seed, extra, on, display.watcher, str(data))
+        doing: Executor = Here(store, accelerator)
+        if starter is not None:
+            doing = Processes(starter, store.clips, data, kept, device)
+        tables = run_all(run, chosen, store.clips, doing, seed, extra, on, display.watcher, str(data))
     say_summary(run, tables)
 
 

@@ -1,0 +1,171 @@
+"""A task for a process of its own: what it is told, and what it tells.
+
+tasks/ID.json        what is to be done, written by `train-all`
+tasks/ID/state.json  how far it has come, written by `asdzoo task RUN ID`
+tasks/ID/scores.csv  scores before calibration
+tasks/ID/log.txt     what the process printed, where nobody else keeps it
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from zoo.data.clips import Clip
+from zoo.errors import AsdzooError
+from zoo.files import fingerprint
+from zoo.running.folder import Run
+from zoo.running.plan import Task, stamp
+from zoo.running.records import Record, Versions, read_record, versions_now
+from zoo.running.stages import TaskFolder
+from zoo.running.work import Outcome
+from zoo.scores import ScoreTable
+from zoo.systems import System, system_of
+
+
+class Order(Record):
+    """tasks/ID.json: all that a process needs to know of a task, beside the recordings themselves."""
+
+    system: str
+    config: dict[str, Any]
+    group: str
+    machines: tuple[str, ...]
+    seed: int
+    folder: str  # the task's name, below systems/SYSTEM
+    data: str  # folder of the recordings
+    year: str
+    store: str  # folder of the decoded recordings
+    device: str
+    recordings: str  # fingerprint of the clips to train on, embed and score
+    versions: Versions
+
+    @property
+    def code(self) -> str:
+        """What tells whether a state belongs to this order."""
+        return fingerprint(self.model_dump(mode="json"))
+
+
+class State(Record):
+    """tasks/ID/state.json: how far a process has come."""
+
+    code: str  # of the order that is followed
+    stage: Literal["begun", "training", "embedding", "scoring", "done", "failed"] = "begun"
+    host: str = ""
+    process: int = 0
+    trained: bool = False  # before it began
+    step: int = 0
+    steps: int = 0
+    loss: float | None = None
+    rate: float | None = None
+    clips_per_second: float | None = None
+    trained_steps: int | None = None  # when training has ended
+    embedded: tuple[int, int] = (0, 0)  # machines done, machines to do
+    notes: tuple[str, ...] = ()
+    parts: tuple[tuple[str, str], ...] = ()  # what is known of a machine and section: (sentence, part)
+    message: str = ""  # why it failed
+    hint: str = ""
+
+
+def recordings_of(machines: Sequence[str], clips: Sequence[Clip]) -> str:
+    """Fingerprint of the clips of these machines: their files, and what is known of them."""
+    own = [clip for clip in clips if clip.machine in machines]
+    return fingerprint([[*stamp(clip), clip.domain, clip.label, clip.attributes, clip.below] for clip in own])
+
+
+@dataclass(frozen=True)
+class Job:
+    """The files of one task's process."""
+
+    run: Run
+    name: str  # the ID
+
+    @property
+    def folder(self) -> Path:
+        return self.run.folder / "tasks" / self.name
+
+    @property
+    def order_path(self) -> Path:
+        return self.folder.with_name(f"{self.name}.json")
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.txt"
+
+    @property
+    def scores_path(self) -> Path:
+        return self.folder / "scores.csv"
+
+    @property
+    def _state_path(self) -> Path:
+        return self.folder / "state.json"
+
+    def order(self) -> Order:
+        """Raises: AsdzooError when there is no such task, or its order is damaged."""
+        return read_record(self.order_path, Order, f"`asdzoo train-all --run {self.run.folder} --executor local` writes it")
+
+    def state(self) -> State | None:
+        """How far it has come; None when nobody began, or what is written cannot be read."""
+        try:
+            return read_record(self._state_path, State, "")
+        except AsdzooError:
+            return None
+
+    def write(self, state: State) -> None:
+        state.write(self._state_path)
+
+    def forget(self) -> None:
+        """Remove the state of an earlier process."""
+        self._state_path.unlink(missing_ok=True)
+
+    @property
+    def task_folder(self) -> TaskFolder:
+        order = self.order()
+        return TaskFolder(self.run.system_folder(order.system) / order.folder)
+
+    def finished(self, code: str) -> bool:
+        """Whether this very order was done, and all that came of it is there."""
+        state, order = self.state(), self.order()
+        if state is None or (state.code, state.stage) != (code, "done"):
+            return False
+        made = [self.task_folder.embeddings(machine) for machine in order.machines]
+        return self.task_folder.trained and all(path.exists() for path in (self.scores_path, *made))
+
+    def outcome(self, task: Task) -> Outcome:
+        """What came of a finished job. Raises: AsdzooError when it is damaged."""
+        state = self.state()
+        return Outcome(task, (ScoreTable.read(self.scores_path),), state.parts if state is not None else ())
+
+
+def job_of(run: Run, task: Task) -> Job:
+    return Job(run, f"{task.system.name}-{task.name}")
+
+
+def order_of(task: Task, clips: Sequence[Clip], data: Path, store: Path, device: str) -> Order:
+    """The order for a task; `clips` are those of the store, `data` and `store` are folders."""
+    return Order(
+        system=task.system.name,
+        config=task.system.resolved(),
+        group=task.group,
+        machines=task.machines,
+        seed=task.seed,
+        folder=task.name,
+        data=str(data.absolute()),
+        year=clips[0].year,
+        store=str(store.absolute()),
+        device=device,
+        recordings=recordings_of(task.machines, clips),
+        versions=versions_now(),
+    )
+
+
+def ordered_task(order: Order, clips: Sequence[Clip]) -> Task:
+    """The task that an order is of, from the clips of the store.
+
+    Raises: AsdzooError when the recordings are not those that were there when it was given.
+    """
+    system: System = system_of(order.system, order.config, order.system)
+    own = tuple(clip for clip in clips if clip.split == "train" and clip.machine in order.machines)
+    task = Task(system, order.group, order.machines, order.seed, own)
+    if task.name != order.folder or recordings_of(order.machines, clips) != order.recordings:
+        raise AsdzooError(f"the recordings in {order.data} have changed since this was planned", "run `asdzoo train-all` again")
+    return task
