@@ -21,19 +21,14 @@ def list_checkpoints() -> None:
     """Show the known checkpoints and which of them are here."""
     from zoo.checkpoints import known as checkpoints
 
-    rows = []
+    rows, sources = [], []
     for name, entry in checkpoints.known().items():
         here = "yes" if checkpoints.cached(name) else "no"
-        sources = [source.repository for source in entry.sources]
-        where = "\n".join(sources if len(sources) > 1 else [*sources, "no second source known"])
-        rows.append([name, entry.encoder, entry.shown_size, entry.licence, here, where, entry.note])
-    columns = ["name", "encoder", "size", "licence", "here", "Hugging Face, and the next", "what it is"]
-    shown = table("known checkpoints", columns, rows)
-    for column in shown.columns:
-        column.overflow = "fold"  # a repository's name cut short is of no use
-    for column in shown.columns[:3]:
-        column.no_wrap = True
-    out.print(shown)
+        rows.append([name, entry.encoder, entry.shown_size, entry.licence, here, entry.note])
+        first, *others = [source.repository for source in entry.sources]
+        sources.append([name, first, ", ".join(others) or "none known"])
+    out.print(table("known checkpoints", ["name", "encoder", "size", "licence", "here", "what it is"], rows))
+    out.print(table("on Hugging Face", ["name", "source", "second source"], sources))
     out.print("next: asdzoo weights fetch NAME; a file of yours works as well, --set model.weights=FILE")
 
 

@@ -20,6 +20,7 @@ from zoo.losses import LossBlock, arcface
 from zoo.losses.arcface import unit
 from zoo.metadata import Words
 from zoo.models import pretrained
+from zoo.models._tuned import PretrainedNetwork
 from zoo.networks import InputShape
 
 METADATA = Words()  # its encoders have the words
@@ -30,6 +31,7 @@ class BEATsBranch(pretrained.Config):
 
     encoder: Literal["beats"] = "beats"
     embedding: None = None  # detectors are given both branches as the losses see them
+    segments: None = None
     loss: LossBlock = arcface.Config()
 
 
@@ -38,6 +40,7 @@ class EATBranch(pretrained.Config):
 
     encoder: Literal["eat"] = "eat"
     embedding: None = None
+    segments: None = None
     loss: LossBlock = arcface.Config()
 
 
@@ -55,15 +58,15 @@ def build(config: Config, shape: InputShape, classes: int) -> "BEATsEAT":
     return BEATsEAT(config, shape, classes)
 
 
-class BEATsEAT(pretrained.PretrainedNetwork):
+class BEATsEAT(PretrainedNetwork):
     """Two encoders; `forward` gives (batch, dim of BEATs + dim of EAT)."""
 
     def __init__(self, config: Config, shape: InputShape, classes: int) -> None:
         super().__init__()
         with _hints_of("beats"):
-            self.beats = pretrained.build(config.beats, shape, classes)
+            self.beats = pretrained.Pretrained(config.beats, shape, classes)
         with _hints_of("eat"):
-            self.eat = pretrained.build(config.eat, shape, classes)
+            self.eat = pretrained.Pretrained(config.eat, shape, classes)
         self.untrained = self.beats.untrained or self.eat.untrained
         self.branch_weight = config.branch_weight
         self.dim = self.beats.dim + self.eat.dim

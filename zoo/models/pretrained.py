@@ -9,8 +9,7 @@ frozen encoder is used as it is, and nothing is trained.
 Only what training changes is saved, with the checksum of the frozen weights: adapters fit no other base.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -21,7 +20,7 @@ from zoo import losses, registry
 from zoo.checkpoints.reading import filled
 from zoo.config import Frozen, parse
 from zoo.encoders._base import Encoder
-from zoo.errors import AsdzooError, listed
+from zoo.errors import AsdzooError
 from zoo.features.augment import SpecAugment
 from zoo.layers.band_pooling import BandPooling, BandPoolingConfig
 from zoo.layers.layer_sum import Layers, LayerSum
@@ -29,11 +28,11 @@ from zoo.layers.lora import Tuning, add_adapters, layer_numbers, numbers, ranks
 from zoo.layers.pooling import PoolingName, pooling
 from zoo.losses import OptionalLossBlock, arcface
 from zoo.metadata import Words
-from zoo.networks import InputShape, Network
+from zoo.models._segments import OverSegments, SegmentsConfig
+from zoo.models._tuned import PretrainedNetwork
+from zoo.networks import InputShape
 
 METADATA = Words()  # its encoder has the words
-_CHECKSUM = "base_sha256"
-_ADAPTER = ".default"  # peft's name of the only adapter, left out of saved names
 
 
 class AugmentConfig(Frozen):
@@ -61,6 +60,7 @@ class Config(Frozen):
     tuning: Tuning = Tuning()
     layers: Layers = "last"  # whose tokens are pooled: last, [4, 8] (their mean), or weighted (a learned sum of all)
     pooling: PoolingName = "mean"
+    segments: SegmentsConfig | None = None  # transformer pooling over segments of a recording; None: it is heard at once
     projection: PositiveInt | None = None  # embedding size after a linear map without bias; None: what pooling gives
     embedding: EmbeddingConfig | None = None  # what detectors are given; None: what the loss sees
     augment: AugmentConfig = AugmentConfig()  # of an encoder that hears spectra; waves are not masked
@@ -90,6 +90,8 @@ class Config(Frozen):
                 "loss is null, so nothing can be trained: "
                 "set tuning.mode to frozen, and leave out projection and attentive pooling"
             )
+        if self.segments is not None and (self.loss is None or self.embedding is not None):
+            raise ValueError("segments are joined by a transformer that is trained: say a loss, and leave out embedding")
         if self.loss is None and self.layers == "weighted":
             raise ValueError("weights of layers are learned, and loss is null: set layers to last, or list some")
         return self
@@ -103,12 +105,16 @@ def needs_training(config: Config) -> bool:
     return config.loss is not None
 
 
-def build(config: Config, shape: InputShape, classes: int) -> "Pretrained":
-    """Encoder, pooling, head and the adapters of the plan.
+def build(config: Config, shape: InputShape, classes: int) -> PretrainedNetwork:
+    """Encoder, pooling, head and the adapters of the plan; with `segments`, a transformer over such networks' embeddings.
 
     Raises: AsdzooError when the weights are missing or do not fit, or the plan names what is not there.
     """
-    return Pretrained(config, shape, classes)
+    if config.segments is None or config.loss is None:
+        return Pretrained(config, shape, classes)
+    samples = round(config.segments.seconds * shape.sample_rate)
+    segment = Pretrained(config, InputShape(shape.sample_rate, samples), classes)
+    return OverSegments(config.segments, segment, losses.build(config.loss, segment.dim, classes), shape.sample_rate)
 
 
 def _kind(name: str) -> type[Encoder]:
@@ -121,57 +127,6 @@ def _encoder(config: Config) -> Encoder:
     if config.init == "random":
         return kind(parse(kind.sizes, config.sizes, "sizes"))
     return filled(kind, config.encoder, config.weights, config.sizes)
-
-
-class PretrainedNetwork(Network):
-    """A network with one or more encoders whose frozen weights are not saved."""
-
-    _checksum: bytes | None = None
-
-    def frozen(self) -> Iterator[tuple[str, Tensor]]:
-        """Names and tensors of the base: what of the encoders training does not change."""
-        encoders = tuple(f"{name}." for name, module in self.named_modules() if isinstance(module, Encoder))
-        trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
-        for name, value in self.state_dict().items():
-            if name not in trained and name.startswith(encoders):
-                yield name, value
-
-    def base_checksum(self) -> bytes:
-        """SHA-256 of the frozen weights, the same for every tuning plan that freezes them all."""
-        digest = hashlib.sha256()
-        for name, value in sorted((name.replace(".base_layer", ""), value) for name, value in self.frozen()):
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
-        return digest.digest()
-
-    def trained_state(self) -> dict[str, Tensor]:
-        base = {name for name, _ in self.frozen()}
-        state = {name.replace(_ADAPTER, ""): value for name, value in self.state_dict().items() if name not in base}
-        if base:
-            if self._checksum is None:
-                self._checksum = self.base_checksum()  # once: it is some hundred megabytes, and frozen
-            state[_CHECKSUM] = torch.tensor(list(self._checksum), dtype=torch.uint8)
-        return state
-
-    def load_trained_state(self, state: dict[str, Tensor]) -> None:
-        own = self.trained_state()
-        if _CHECKSUM in own and _CHECKSUM in state and not torch.equal(own[_CHECKSUM], state[_CHECKSUM].cpu()):
-            raise AsdzooError(
-                f"this was trained on another base: the encoder's weights have checksum {_shown(own)}, it was {_shown(state)}",
-                "give the checkpoint it was trained with in model.weights, or train again",
-            )
-        if different := sorted(own.keys() ^ state.keys()):
-            raise AsdzooError(f"the saved state does not fit the network: {listed(different)}", "was model.tuning changed?")
-        if different := [name for name in own if own[name].shape != state[name].shape]:
-            raise AsdzooError(f"other shapes in the saved state: {listed(different)}", "was model.tuning changed?")
-        with torch.no_grad():
-            for name, value in self.state_dict().items():
-                if (short := name.replace(_ADAPTER, "")) in state and short in own:
-                    value.copy_(state[short])
-
-
-def _shown(state: Mapping[str, Tensor]) -> str:
-    return bytes(state[_CHECKSUM].tolist()).hex()[:12]
 
 
 class Pretrained(PretrainedNetwork):
