@@ -160,7 +160,7 @@ def _needed(harm: float, problem: Problem) -> float:
 def chosen_setting(problem: Problem) -> Setting:
     """The usual setting, or what gains enough over it on machines left out; temperature and outside first, then harm."""
     usual, settings = problem.settings[0], problem.settings
-    if len(problem.machines) < 2 or len(settings) < 2:
+    if len(problem.machines) < ENOUGH or len(settings) < 2:  # what two or three machines say of a setting is luck
         return usual
     least = MINIMUM_GAIN * np.log(len(settings))
     scores = _cross_validated(problem, settings)
