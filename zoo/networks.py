@@ -95,6 +95,7 @@ class FrameNetwork(Network):
     """A network that sees a few frames at a time: training draws vectors of them out of all clips, in place of clips."""
 
     context: int  # frames side by side in one vector
+    stride: int = 1  # frames from one vector to the next
 
     @abstractmethod
     def frames(self, waves: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -105,9 +106,10 @@ class FrameNetwork(Network):
         """`losses` of vectors (n, context x bins) of clips of the classes `labels` (n,)."""
 
     def vectors(self, waves: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """All vectors of each clip, (frames - context + 1, context x bins)."""
+        """All vectors of each clip, (vectors, context x bins)."""
         frames, counts = self.frames(waves, lengths)
-        return [side_by_side(own[:count], self.context) for own, count in zip(frames, counts.tolist(), strict=True)]
+        own = [frames[:count] for frames, count in zip(frames, counts.tolist(), strict=True)]
+        return [side_by_side(each, self.context)[:: self.stride] for each in own]
 
     def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
         vectors = self.vectors(waves, lengths)

@@ -117,10 +117,15 @@ class System:
         return bool(self.config.detector["name"] == "density")
 
     def build_detector(self, network: Embedder | None, classes: Sequence[str]) -> Detector:
-        """A detector for one machine and section; only `density` looks at the network and its classes."""
+        """A detector for one machine and section; only `density` looks at the network, and one of class odds at its classes."""
         module = registry.module("detector", self.config.detector["name"])
+        need: Need | None = getattr(module, "NEEDS", None)
+        detector: Detector
+        if need is not None and need.flag == "CLASS_ODDS":
+            detector = module.build(self.detector_config, lambda clip: classes.index(self.class_of(clip)))
+            return detector
         if not self.needs_network_to_score:
-            detector: Detector = module.build(self.detector_config)
+            detector = module.build(self.detector_config)
             return detector
         if not isinstance(network, DensityNetwork):
             raise TypeError(f"{self.name}: {type(network).__name__} is no DensityNetwork")
@@ -133,8 +138,8 @@ class System:
             labels = torch.full((len(points),), label, dtype=torch.int64, device=device)
             return network.negative_log_likelihood(points, labels).double().cpu().numpy()
 
-        density: Detector = module.build(self.detector_config, likelihood)
-        return density
+        detector = module.build(self.detector_config, likelihood)
+        return detector
 
 
 def system_paths() -> dict[str, Path]:

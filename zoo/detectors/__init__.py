@@ -6,7 +6,7 @@ Each public module `zoo/detectors/<name>.py` defines
 
 - `Config(Frozen)`: its hyper-parameters,
 - `METADATA`: its words for the metadata of a submission,
-- `build(config) -> Detector` (`density` alone takes the network's likelihood as well),
+- `build(config) -> Detector` (`density` takes the network's likelihood as well, `class_odds` the number of a class),
 - `NEEDS`, a `Need`, where not every network will do.
 """
 

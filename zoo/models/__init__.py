@@ -8,5 +8,6 @@ Each module `zoo/models/<name>.py` defines
   there is something to train,
 - `needs_training(config) -> bool`, when it may be that nothing is trained; without it every network of the module is,
 - `LIKELIHOOD = True` when that network is a `DensityNetwork`, so that the density detector can use it,
-- `ERROR_MOMENTS = True` when embeddings are those of `zoo/layers/error_moments.py`, for `mse` and `selective_mahalanobis`.
+- `ERROR_MOMENTS = True` when embeddings are those of `zoo/layers/error_moments.py`, for `mse` and `selective_mahalanobis`,
+- `CLASS_ODDS = True` when embeddings (classes,) are how unlikely each class is, for `class_odds`.
 """

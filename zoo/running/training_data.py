@@ -159,8 +159,8 @@ def _vectors(network: FrameNetwork, fetch: Fetch, labels: Indices, names: list[s
         frames, counts = network.frames(waves.to(device), lengths.to(device))
         parts += [own[:count].clone() for own, count in zip(frames, counts.tolist(), strict=True)]
     first = np.cumsum([0, *(len(part) for part in parts)])  # frame of each clip
-    clips = np.repeat(np.arange(len(parts)), [len(part) - network.context + 1 for part in parts])
-    rows = np.concatenate([np.arange(start, end - network.context + 1) for start, end in pairwise(first)])
+    starts = [np.arange(start, end - network.context + 1, network.stride) for start, end in pairwise(first)]
+    clips, rows = np.repeat(np.arange(len(parts)), [len(own) for own in starts]), np.concatenate(starts)
     vectors, places, own = side_by_side(torch.cat(parts), network.context), torch.from_numpy(rows), labels[clips]
 
     def batch_of(chosen: Indices, generator: np.random.Generator | None) -> Batch:

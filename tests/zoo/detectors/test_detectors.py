@@ -20,6 +20,7 @@ from zoo.detectors import (
     Detector,
     FloatArray,
     _banks,
+    class_odds,
     density,
     gmm,
     kmeans,
@@ -153,6 +154,24 @@ class OfPoints:
         second = points[:, :, None] * points[:, None] + np.eye(bins)
         counts = np.full((len(points), 2), 2.0 * bins)
         return np.hstack([points, second[:, *upper], counts])
+
+
+class OddsOfPoints(OfPoints):
+    """The odds of one class, larger for points further from five."""
+
+    def moments(self, points: FloatArray) -> FloatArray:
+        return ((joined(points) - 5.0) ** 2).sum(axis=1, keepdims=True) * [[1.0, -5.0]]
+
+
+class TestClassOdds(DetectorContract):
+    name = "class_odds"
+
+    def build(self) -> Detector:
+        return OddsOfPoints(class_odds.build(class_odds.Config(), lambda clip: 0))
+
+    @pytest.mark.parametrize("value", [5.0])
+    def test_constant_embeddings(self, value: float) -> None:
+        super().test_constant_embeddings(value)
 
 
 class TestMse(DetectorContract):

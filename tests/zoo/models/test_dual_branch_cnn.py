@@ -82,6 +82,8 @@ def test_every_row_of_w23_is_what_its_name_says(name: str) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters() if p.requires_grad)
     assert net.eval()(waves(2)).shape == (2, net.dim)
     short = name.removeprefix("wilkinghoff_2023_")
+    if short == "adaproj":
+        assert type(net.heads["whole"]).__name__ == "AdaProj"
     assert any(module.bias is not None for module in net.modules() if isinstance(module, nn.Conv2d | nn.Linear)) == (
         short in ("bias", "trainable_bias", "standard")
     )
