@@ -22,6 +22,7 @@ Chosen where the sources are silent or disagree:
 - W23 has no bias terms, but its code leaves batch norm its shift: off here, the text's reading (`batch_norm_shift`).
 - The rows of W23's tables are switches: `branches` (with a log-mel branch, the same ResNet on mel bands), `joined`, `losses_on`
   ("branches" is W23's joining after training: no loss sees the whole), `bias`, `temporal_normalization`.
+- Logarithms and a mean over time are ours, for `dual_branch_cnn_robust`.
 - The batch norm of W23's code before the first convolution, one for each frequency bin, has no learned scale here: it would be
   the only reason to compute the gradient of the network's largest feature map.
 """
@@ -42,12 +43,14 @@ from zoo.features.stft import StftMagnitude
 from zoo.layers.attention import AxialAttention
 from zoo.layers.batch_norm import convolution_norm_maximum, norm_relu_convolution
 from zoo.losses import LossBlock, arcface
+from zoo.losses.arcface import unit
 from zoo.metadata import Words
 from zoo.networks import InputShape, Network
 
 METADATA = Words(("spectrogram", "spectrum"), (), ("CNN",))
 
 
+_FLOOR = 1e-3  # added to magnitudes before their logarithm
 Branch = Literal["spectrum", "spectrogram", "log_mel"]
 
 
@@ -72,6 +75,9 @@ class Config(Frozen):
     branches: tuple[Branch, ...] = Field(("spectrum", "spectrogram"), min_length=1)
     mels: PositiveInt = 128  # of the log-mel branch
     joined: Literal["concatenated", "sum"] = "concatenated"  # the branches' embeddings
+    magnitudes: Literal["linear", "log"] = "linear"  # log: branches see log(magnitude + 0.001)
+    over_time: Literal["maximum", "mean"] = "maximum"  # how a spectrogram branch joins its frames at the end
+    alike: bool = False  # True: the embedding of a clip is made of its branches' at length 1
     losses_on: Literal["all", "whole", "branches"] = "all"  # embeddings that have a loss; one branch alone has one
     # of each branch and of the whole; 0.1 called it arcface
     loss: LossBlock = Field(arcface.Config(trainable=False), validation_alias=AliasChoices("loss", "arcface"))
@@ -82,14 +88,16 @@ class DualBranchCNN(Network):
 
     def __init__(self, config: Config, shape: InputShape, classes: int) -> None:
         super().__init__()
-        self.joined = config.joined
+        self.joined, self.alike = config.joined, config.alike
         self.branches: list[str] = sorted(set(config.branches), key=("spectrum", "spectrogram", "log_mel").index)
         self.dim = config.dim * (len(self.branches) if config.joined == "concatenated" else 1)
         assert shape.samples is not None
         if "spectrum" in self.branches:
             self.spectrum = SpectrumBranch(config, shape.samples)
         if "spectrogram" in self.branches:
-            self.spectrogram = SpectrogramBranch(config, StftMagnitude(config.window, config.hop), config.window // 2 + 1)
+            self.spectrogram = SpectrogramBranch(
+                config, _seen(config, StftMagnitude(config.window, config.hop)), config.window // 2 + 1
+            )
         if "log_mel" in self.branches:
             front_end = LogMel(config.window, config.hop, config.mels, shape.sample_rate)
             self.log_mel = SpectrogramBranch(config, front_end, config.mels)
@@ -108,17 +116,36 @@ class DualBranchCNN(Network):
     def embeddings(self, waves: Tensor) -> dict[str, Tensor]:
         """The embeddings of each branch and of the whole: "spectrum", "spectrogram", "whole"."""
         of = {name: getattr(self, name)(waves) for name in reversed(self.branches)}  # the largest maps first: less memory
-        parts = {name: of[name] for name in self.branches}
+        return self._with_whole({name: of[name] for name in self.branches})
+
+    def _with_whole(self, parts: dict[str, Tensor]) -> dict[str, Tensor]:
         joined = list(parts.values())
         whole = torch.cat(joined, dim=1) if self.joined == "concatenated" else torch.stack(joined).sum(0)
         return {**parts, "whole": whole}
 
     def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return self.embeddings(waves)["whole"].float()
+        embeddings = self.embeddings(waves)
+        if self.alike:
+            embeddings = self._with_whole({name: unit(embeddings[name].float()) for name in self.branches})
+        return embeddings["whole"].float()
 
     def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
         embeddings = self.embeddings(waves)
         return {name: head(embeddings[name], labels) for name, head in self.heads.items()}
+
+
+class _Logarithm(nn.Module):
+    def __init__(self, magnitude: nn.Module) -> None:
+        super().__init__()
+        self.magnitude = magnitude
+
+    def forward(self, waves: Tensor) -> Tensor:
+        return torch.log(self.magnitude(waves) + _FLOOR)
+
+
+def _seen(config: Config, magnitude: nn.Module) -> nn.Module:
+    """A front end whose magnitudes are as the config says."""
+    return _Logarithm(magnitude) if config.magnitudes == "log" else magnitude
 
 
 class SpectrumBranch(nn.Module):
@@ -126,7 +153,7 @@ class SpectrumBranch(nn.Module):
 
     def __init__(self, config: Config, samples: int) -> None:
         super().__init__()
-        self.front_end = Spectrum()
+        self.front_end = _seen(config, Spectrum())
         positions, channels = samples // 2, 1
         self.convolutions = nn.ModuleList()
         self.attention = nn.ModuleList()
@@ -185,7 +212,7 @@ class SpectrogramBranch(nn.Module):
 
     def __init__(self, config: Config, front_end: nn.Module, bins: int) -> None:
         super().__init__()
-        self.front_end, self.centered = front_end, config.temporal_normalization
+        self.front_end, self.centered, self.over_time = front_end, config.temporal_normalization, config.over_time
         self.norm = nn.BatchNorm1d(bins, affine=False)
         first = config.channels[0]
         self.stem = nn.Conv2d(1, first, config.stem, stride=2, padding=config.stem // 2, bias=config.bias)
@@ -195,8 +222,8 @@ class SpectrogramBranch(nn.Module):
         units: list[nn.Module] = []
         inputs = first
         for stage, outputs in enumerate(config.channels):
-            for unit in range(config.units):
-                units.append(ResidualUnit(inputs, outputs, halve=stage > 0 and unit == 0, bias=config.bias))
+            for number in range(config.units):
+                units.append(ResidualUnit(inputs, outputs, halve=stage > 0 and number == 0, bias=config.bias))
                 inputs = outputs
             bins = -(-bins // 2) if stage > 0 else bins
         self.stages = nn.Sequential(*units)
@@ -216,7 +243,8 @@ class SpectrogramBranch(nn.Module):
         if self.attention:
             features = features + self.attention[0](features)
             features = features + self.attention[1](features.transpose(1, 2)).transpose(1, 2)
-        return self.dense(self.flat_norm(features.amax(1).flatten(1)))  # type: ignore[no-any-return]
+        joined = features.amax(1) if self.over_time == "maximum" else features.mean(1)
+        return self.dense(self.flat_norm(joined.flatten(1)))  # type: ignore[no-any-return]
 
 
 class ResidualUnit(nn.Module):
