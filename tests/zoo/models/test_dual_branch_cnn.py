@@ -1,5 +1,6 @@
 """The dual-branch CNN: the sizes the papers give, attention along the named axes, and behaviour at the edges."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -378,3 +379,31 @@ def test_a_state_dict_round_trip_keeps_the_embeddings() -> None:
     first, second = network(seed=1).eval(), network(seed=2).eval()
     second.load_state_dict(first.state_dict())
     assert torch.equal(first(waves()), second(waves()))
+
+
+def test_logarithms_make_the_level_of_a_recording_an_offset() -> None:
+    heard = waves(2, 2.0)
+    log = network(Config(dim=8, width=8, channels=(4, 8), spectrum_heads=None, spectrogram_heads=None, magnitudes="log"), 2.0)
+    spectrum = log.spectrum.front_end
+    assert torch.allclose(spectrum(4 * heard) - spectrum(heard), torch.full((2, 16_000), math.log(4)), atol=0.05)
+
+
+def test_branches_alike_have_length_one_each() -> None:
+    heard = waves(3, 2.0)
+    net = network(Config(dim=8, width=8, channels=(4, 8), spectrum_heads=None, spectrogram_heads=None, alike=True), 2.0).eval()
+    halves = net(heard).detach().view(3, 2, 8)
+    assert torch.allclose(halves.norm(dim=2), torch.ones(3, 2), atol=1e-5)
+    plain = torch.stack([net.embeddings(heard)[name].detach() for name in ("spectrum", "spectrogram")], dim=1)
+    assert torch.allclose(halves, plain / plain.norm(dim=2, keepdim=True), atol=1e-5)
+
+
+def test_a_mean_over_time_does_not_mind_where_in_the_clip_a_sound_is() -> None:
+    torch.manual_seed(0)
+    config = {"dim": 8, "width": 8, "channels": (4, 8), "spectrum_heads": None, "spectrogram_heads": None}
+    burst = torch.zeros(1, 65_536)
+    burst[:, 20_000:24_096] = torch.randn(4096)
+    later = burst.roll(16_384, dims=1)  # a whole number of the frames that the network joins
+    for over_time in ("maximum", "mean"):
+        net = network(Config(**config, over_time=over_time, temporal_normalization=False), 4.096).eval()
+        first, second = (net.spectrogram(wave).detach() for wave in (burst, later))
+        assert torch.allclose(first, second, rtol=0.05, atol=0.05 * first.abs().max().item()), over_time
