@@ -22,15 +22,22 @@ class Source(Frozen):
     repository_type: Literal["model", "dataset", "space"] = "model"
     revision: str = "main"
     file: str
+    endpoint: str | None = None  # a site that serves the same repositories; None: Hugging Face itself
+
+    @property
+    def shown(self) -> str:
+        """Its name for people."""
+        return self.repository if self.endpoint is None else f"{self.repository} at {self.endpoint.removeprefix('https://')}"
 
 
 class Mirror(Frozen):
-    """Another repository with the same file; what it does not say is as in the first one."""
+    """Another repository with the same file, or another site with the same repository."""
 
-    repository: str
+    repository: str | None = None  # None: the first one, and so its type and revision
     repository_type: Literal["model", "dataset", "space"] = "model"
     revision: str = "main"
-    file: str | None = None
+    file: str | None = None  # None: called as in the first one
+    endpoint: str | None = None
 
 
 class Known(Frozen):
@@ -66,7 +73,10 @@ class Known(Frozen):
     def sources(self) -> tuple[Source, ...]:
         """Where it is, the first choice first."""
         first: dict[str, Any] = self.model_dump(include=set(Source.model_fields))
-        others = [{**first, **mirror.model_dump(exclude_none=True)} for mirror in self.mirrors]
+        others = [
+            {**first, **mirror.model_dump(exclude_none=True, exclude_unset=mirror.repository is None)}
+            for mirror in self.mirrors
+        ]
         return tuple(Source.model_validate(values) for values in (first, *others))
 
     def files(self, source: Source) -> list[str]:
@@ -117,7 +127,7 @@ def fetch(name: str, failed: Callable[[str], None] = lambda sentence: None) -> P
         except AsdzooError as problem:
             problems.append(problem)
             if len(problems) < len(entry.sources):
-                failed(f"{problem.message}; trying {entry.sources[len(problems)].repository}")
+                failed(f"{problem.message}; trying {entry.sources[len(problems)].shown}")
     if len(problems) == 1:
         raise problems[0]
     raise AsdzooError("; ".join(problem.message for problem in problems), problems[0].hint)
@@ -126,15 +136,15 @@ def fetch(name: str, failed: Callable[[str], None] = lambda sentence: None) -> P
 def _fetched(name: str, entry: Known, source: Source) -> Path:
     from huggingface_hub import hf_hub_download
 
+    where: dict[str, Any] = {"revision": source.revision, "repo_type": source.repository_type}
+    if source.endpoint:
+        where |= {"endpoint": source.endpoint, "token": False}  # the user's token is for Hugging Face alone
     try:
-        path, *_ = [
-            Path(hf_hub_download(source.repository, file, revision=source.revision, repo_type=source.repository_type))
-            for file in entry.files(source)
-        ]
+        path, *_ = [Path(hf_hub_download(source.repository, file, **where)) for file in entry.files(source)]
     except Exception as problem:  # huggingface_hub's errors have no common base, and its HTTP library changes
         reason = " ".join(str(problem).split())[:300] or type(problem).__name__
         raise AsdzooError(
-            f"cannot fetch {name} from {source.repository}: {reason}",
+            f"cannot fetch {name} from {source.shown}: {reason}",
             f"get {entry.file} some other way and give its path in model.weights; `asdzoo weights check FILE` verifies it",
         ) from problem
     try:

@@ -25,7 +25,7 @@ def list_checkpoints() -> None:
     for name, entry in checkpoints.known().items():
         here = "yes" if checkpoints.cached(name) else "no"
         rows.append([name, entry.encoder, entry.shown_size, entry.licence, here, entry.note])
-        first, *others = [source.repository for source in entry.sources]
+        first, *others = [source.shown for source in entry.sources]
         sources.append([name, first, ", ".join(others) or "none known"])
     out.print(table("known checkpoints", ["name", "encoder", "size", "licence", "here", "what it is"], rows))
     out.print(table("on Hugging Face", ["name", "source", "second source"], sources))

@@ -79,6 +79,34 @@ def test_all_failures_are_named_and_nothing_stays(hub: Hub) -> None:
     assert not list(hub.folder.rglob("*.bin"))
 
 
+def test_another_site_serves_the_same_repository(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = checkpoints.known()["one"].model_dump() | {"revision": "abc", "mirrors": [{"endpoint": "https://mirror.example"}]}
+    entry = checkpoints.Known.model_validate(values)
+    monkeypatch.setattr(checkpoints, "known", lambda: {"one": entry})
+    asked: list[dict[str, Any]] = []
+
+    def download(repository: str, file: str, **where: Any) -> str:
+        asked.append(where)
+        if "endpoint" not in where:
+            raise ConnectionError("403")
+        hub.gives = {repository: CONTENT}
+        return hub.download(repository, file)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    said: list[str] = []
+    assert checkpoints.fetch("one", said.append).read_bytes() == CONTENT
+    assert said == ["cannot fetch one from first/one: 403; trying first/one at mirror.example"]
+    assert asked[1] == {"revision": "abc", "repo_type": "model", "endpoint": "https://mirror.example", "token": False}
+
+
+def test_every_known_checkpoint_with_a_sum_has_a_second_source() -> None:
+    from zoo.config import load_yaml, shipped_configs
+
+    table = load_yaml(shipped_configs() / "checkpoints.yaml")["checkpoints"]
+    for name, entry in table.items():
+        assert bool(entry.get("mirrors")) == bool(entry.get("sha256")), name
+
+
 def test_a_mirror_needs_a_sum() -> None:
     entry = {"encoder": "ced", "file": "x", "repository": "a/b", "licence": "MIT", "mirrors": [{"repository": "c/d"}]}
     with pytest.raises(ValueError, match="nothing tells whether a copy is one"):
