@@ -26,7 +26,8 @@ class InputConfig(Frozen):
     sample_rate: Literal[16000] = 16000  # Hz, of every year of the challenge
     view: str = "near"  # near, far, channel:N, mean, subtracted or spectral_subtracted; `channel: N` is short for channel:N
     seconds: PositiveFloat | None = None  # shorter clips are repeated, longer ones cropped; null: clips keep their length
-    longer: Literal["first", "windows"] = "first"  # scoring a longer clip: its first seconds, or the mean over windows
+    longer: Literal["first", "windows", "whole"] = "first"  # scoring: a longer clip's first seconds, the mean over windows, or
+    # whole: every clip at its own length, and `seconds` are those of training crops
 
     @model_validator(mode="before")
     @classmethod
@@ -63,8 +64,13 @@ class Hearing:
 
     @property
     def shape(self) -> InputShape:
-        seconds, rate = self.config.seconds, self.config.sample_rate
-        return InputShape(rate, None if seconds is None else round(seconds * rate))
+        """What clips to score look like."""
+        return InputShape(self.config.sample_rate, None if self.config.longer == "whole" else self.crop)
+
+    @property
+    def crop(self) -> int | None:
+        """Samples of a training clip; None: all of it."""
+        return None if self.config.seconds is None else round(self.config.seconds * self.config.sample_rate)
 
     def crops(
         self, store: WaveformStore, indices: Indices, samples: int | None, generator: np.random.Generator | None

@@ -27,6 +27,7 @@ from zoo.hearing import Hearing, InputConfig
 from zoo.legacy import current
 from zoo.losses import Loss
 from zoo.networks import DensityNetwork, Embedder, InputShape
+from zoo.pseudo_labels import PseudoConfig
 from zoo.training.augment import AugmentConfig
 from zoo.training.loop import TrainingConfig
 from zoo.training.sampling import Indices
@@ -51,6 +52,7 @@ class SystemConfig(Frozen):
     input: InputConfig = InputConfig()
     train_on: Literal["all", "group", "machine"] = "all"  # the clips that share a network
     classes: ClassesConfig = ClassesConfig()  # what a label is
+    pseudo: PseudoConfig | None = None  # classes for clips whose attributes nobody tells; None: one for each machine
     augment: AugmentConfig = AugmentConfig()  # what is done to waves in training
     model: dict[str, Any]  # name, and the Config of zoo/models/<name>.py
     auxiliary: AuxiliaryConfig | None = None  # synthetic machines to be told apart as well
@@ -85,9 +87,9 @@ class System:
         }
         return {**self.config.model_dump(mode="json"), **blocks}
 
-    def class_of(self, clip: Clip) -> str:
-        """The class a training clip teaches."""
-        return class_of(clip, self.config.classes)
+    def class_of(self, clip: Clip, told: str | None = None) -> str:
+        """The class a training clip teaches; `told` is its pseudo-label."""
+        return class_of(clip, self.config.classes, told)
 
     def build_network(self, classes: Sequence[str], seed: int) -> Embedder:
         """The network with fresh weights drawn by `seed`; a `Network` where there is something to train."""
@@ -185,7 +187,21 @@ def system_of(name: str, values: dict[str, Any], origin: str) -> System:
         raise AsdzooError(f"{origin}: training is missing", "add `training:` to it")
     if config.training is not None and not needs_training:
         raise AsdzooError(f"{origin}: {config.model['name']} has nothing to train", "leave out the block `training:`")
+    if config.pseudo is not None:
+        _require_use(config, origin)
     return System(name, config, network_config, detector_config)
+
+
+def _require_use(config: SystemConfig, origin: str) -> None:
+    """Raises: AsdzooError when nothing of the system looks at pseudo-labels, or its detector cannot."""
+    if config.training is None or config.classes.of != "attributes":
+        why = "nothing is trained" if config.training is None else "its classes are machines, whatever their attributes"
+        raise AsdzooError(f"{origin}: pseudo-labels are of no use: {why}", "leave out the block `pseudo:`")
+    if config.detector["name"] == "density":
+        raise AsdzooError(
+            f"{origin}: the density detector asks for the class of a test clip, and pseudo-labels are of training clips",
+            "use detector.name=knn, or leave out the block `pseudo:`",
+        )
 
 
 def _module(block: dict[str, Any], kind: registry.Kind, origin: str) -> ModuleType:

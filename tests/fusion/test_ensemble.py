@@ -8,6 +8,7 @@ import yaml
 
 from fusion.ensemble import Ensemble, Found, find_ensemble, read_ensemble, shipped_ensembles, write_ensemble
 from zoo.errors import AsdzooError
+from zoo.systems import system_paths
 
 MEMBERS = ("nf_cdee", "dual_branch_cnn", "beats_lora", "eat_lora", "beats_eat")
 TABLE_2 = {  # THUEE report, Table 2, in the order of MEMBERS
@@ -28,8 +29,11 @@ def test_the_four_of_the_report(key: tuple[str, str], expected: tuple[float, ...
     assert tuple(weights.get(member, 0) for member in MEMBERS) == expected
 
 
-def test_shipped_ensembles_are_the_four() -> None:
-    assert list(shipped_ensembles()) == ["thuee_1", "thuee_2", "thuee_3", "thuee_4"]
+def test_shipped_ensembles_are_the_four_and_a_label_free_one() -> None:
+    assert list(shipped_ensembles()) == ["frontline_2026", "thuee_1", "thuee_2", "thuee_3", "thuee_4"]
+    _, label_free = find_ensemble("frontline_2026")
+    assert len(set(label_free.weights["others"].values())) == len(label_free.weights) == 1
+    assert set(label_free.systems) <= set(system_paths())
 
 
 def test_synthetic_and_filed_machines_find_their_group() -> None:
@@ -80,7 +84,7 @@ def test_written_and_read_it_is_the_same_to_the_last_bit(tmp_path: Path) -> None
         ({"weights": {"others": {"a": 1.5, "b": -0.5}}}, "the weight of b for others is -0.5", "it is"),
         ({"weights": {"others": {"a": float("nan")}}}, "the weight of a for others is nan", "it is"),
         ({"weights": {}}, "weights", ""),
-        ({"combiner": "sum"}, "combiner: input should be 'weighted', 'rank', 'min' or 'max'", "'sum'"),
+        ({"combiner": "sum"}, "combiner: input should be 'weighted', 'train-rank', 'rank', 'min' or 'max'", "'sum'"),
         ({"groups": {"MyPump": "peri"}}, "groups: there is no group 'peri' to file MyPump in", ""),
         ({"description": None}, "description", ""),
     ],

@@ -66,3 +66,13 @@ def test_training_reads_a_part_of_a_very_long_clip_anywhere(store: WaveformStore
     again = hearing.crops(store, np.arange(4), None, np.random.default_rng(0))[0]
     assert not (waves[2] == again[2]).all()
     assert (waves[[0, 1, 3]] == again[[0, 1, 3]]).all()
+
+
+def test_crops_in_training_and_whole_clips_to_score(store: WaveformStore, shapes: list[tuple[int, int]]) -> None:
+    system = load_system("beats_lora_tiny", ["input.longer=whole", "input.seconds=1.5"])
+    assert (system.hearing.crop, system.shape.samples) == (24_000, None)
+    network = system.build_network(["a", "b"], 0)
+    together = system.embed(network, store, np.arange(4))
+    assert shapes == [(4, 9 * 16_000)]
+    for index in range(4):
+        np.testing.assert_allclose(system.embed(network, store, np.array([index]))[0], together[index], rtol=1e-4, atol=1e-4)

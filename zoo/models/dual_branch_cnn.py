@@ -273,7 +273,10 @@ class ResidualUnit(nn.Module):
 def build(config: Config, shape: InputShape, classes: int) -> DualBranchCNN:
     """Raises: AsdzooError when clips are too short or keep their length (one dense layer has a size that depends on it)."""
     if shape.samples is None:
-        raise AsdzooError("dual_branch_cnn needs clips of one length", "set input.seconds to a number, such as 10.0")
+        raise AsdzooError(
+            "dual_branch_cnn needs clips of one length",
+            "set input.seconds to a number, such as 10.0, and input.longer to first or windows",
+        )
     if shape.samples < config.window + 4 * config.hop:
         raise AsdzooError(
             f"{shape.samples / shape.sample_rate:g} s is too short for dual_branch_cnn, whose spectrogram needs 5 frames",

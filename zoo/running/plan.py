@@ -6,13 +6,14 @@ executor may run them in any order; `asdzoo train-all` runs them one after anoth
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zoo.data.clips import Clip
 from zoo.data.groups import group_of
 from zoo.data.identity import block_hash
 from zoo.errors import AsdzooError
 from zoo.files import fingerprint
+from zoo.pseudo_labels import Labels, counted
 from zoo.systems import System
 from zoo.training.loop import VERSION
 
@@ -28,11 +29,16 @@ class Task:
     machines: tuple[str, ...]
     seed: int
     clips: tuple[Clip, ...]  # to train on: the train split of these machines
+    told: Labels = field(default_factory=dict)  # pseudo-labels; before the clips are heard, as many as there will be
 
     @property
     def classes(self) -> list[str]:
         """The classes that number the labels, sorted."""
-        return sorted({self.system.class_of(clip) for clip in self.clips}) + self.system.auxiliary_classes
+        return sorted({self.class_of(clip) for clip in self.clips}) + self.system.auxiliary_classes
+
+    def class_of(self, clip: Clip) -> str:
+        """The class that a clip of the task teaches."""
+        return self.system.class_of(clip, self.told.get(clip))
 
     @property
     def name(self) -> str:
@@ -89,5 +95,7 @@ def make_plan(systems: Sequence[System], clips: Sequence[Clip], groups: Mapping[
             members.setdefault(shared, []).append(machine)
         for group, names in sorted(members.items()):
             own = tuple(clip for clip in training if clip.machine in names)
-            tasks.append(Task(system, group, tuple(names), seed, own))
+            pseudo = system.config.pseudo
+            told = counted(own, pseudo, system.config.classes) if pseudo else {}
+            tasks.append(Task(system, group, tuple(names), seed, own, told))
     return tasks

@@ -4,6 +4,7 @@ systems/SYSTEM/GROUP-FINGERPRINT/
   task.json             what went in: config, machines, classes, seed; what it costs: parameters, multiplications
   checkpoint.pt         only while training
   training.csv          a row per validation
+  pseudo_labels.csv     which clip got which, where the system makes some
   model.safetensors     the trained weights; written last, so that it stands for "trained" where there is something to train
   embeddings/MACHINE.safetensors
 """
@@ -30,6 +31,7 @@ from zoo.progress import Progress, unseen
 from zoo.running.embeddings import Embeddings
 from zoo.running.locks import held, remove_leftovers
 from zoo.running.plan import Task, stamp
+from zoo.running.pseudo_files import with_pseudo_labels
 from zoo.running.records import TaskInfo, changed_versions, joined_versions, read_record, versions_now
 from zoo.running.training_data import training_data
 from zoo.scores import ScoreTable
@@ -97,6 +99,7 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
     before = _known(folder, hooks)
     if folder.trained and before is not None:
         return before.cost
+    task = with_pseudo_labels(task, folder.path, store, accelerator.device)
     network = task.system.build_network(task.classes, task.seed)
     cost = cost_of(network, task.system.shape)
     done, goes_on = folder.trained, before is not None and folder.checkpoint.exists()

@@ -29,7 +29,7 @@ def training_data(task: Task, network: Network, store: WaveformStore, device: to
     index = np.array([positions[clip.path] for clip in task.clips], np.int64)
     number = {name: number for number, name in enumerate(task.classes)}
     extra = _auxiliary(task)
-    labels = np.array([number[name] for name in (*map(system.class_of, task.clips), *extra.classes)], np.int64)
+    labels = np.array([number[name] for name in (*map(task.class_of, task.clips), *extra.classes)], np.int64)
     names = [f"{clip.machine}/{clip.name}" for clip in task.clips] + list(extra.classes)
 
     def read(chosen: Indices, samples: int | None, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
@@ -41,7 +41,7 @@ def training_data(task: Task, network: Network, store: WaveformStore, device: to
             parts.insert(0, system.hearing.crops(store, index[chosen[of_store]], samples, generator))
         return _in_order(parts, np.concatenate([of_store, made]))
 
-    samples, config = system.shape.samples, system.config.augment
+    samples, config = system.hearing.crop, system.config.augment
     noise = _noise(config.noise, task, store, index) if config.noise else None
     augmentation = Augmentation(config, len(task.classes), read, noise)
 
