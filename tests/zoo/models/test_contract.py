@@ -11,6 +11,7 @@ from zoo.systems import System, load_system
 TINY = {
     "autoencoder": "autoencoder_tiny",
     "mobilenet": "mobilenet_tiny",
+    "multi_resolution_cnn": "multi_resolution_cnn_tiny",
     "nf_cdee": "nf_cdee_tiny",
     "dual_branch_cnn": "dual_branch_cnn_tiny",
     "log_mel": "log_mel_knn",

@@ -1,0 +1,126 @@
+"""A CNN for the spectrum of the whole clip and for spectrograms of several resolutions, with FeatEx and a loss of each branch.
+
+Each branch gives an embedding, all side by side are that of the clip. The branches are those of `dual_branch_cnn`, without
+attention.
+
+Sources
+    [F24] Fujimura, Kuroyanagi & Toda, Improvements of discriminative feature space training for anomalous sound detection in
+    unlabeled conditions, 2024: spectrograms of several resolutions; the sub-space loss, one on the embedding of each branch.
+    [FeatEx] Wilkinghoff, Self-supervised learning for anomalous sound detection, ICASSP 2024: embeddings of branches are
+    exchanged between clips, and the network has to tell which clips they were from.
+    Of both the abstracts and public summaries were at hand, so that these are open:
+- the windows (256, 1024 and 4096 samples), and that the hop is half of one;
+- FeatEx for more than two branches: the first branch stays, all others come from the other clip;
+- its classes: three for each class, "both", "the first branch" and "the others"; a clip that is exchanged has half of each of
+  the latter two, from two clips, any other has the first one whole;
+- its share: half of the clips; its loss: like that of the whole, but with centres that are learned.
+"""
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from zoo import losses
+from zoo.config import Frozen
+from zoo.errors import AsdzooError
+from zoo.features.stft import StftMagnitude
+from zoo.losses import LossBlock, sc_adacos, soft
+from zoo.metadata import Words
+from zoo.models import dual_branch_cnn
+from zoo.models.dual_branch_cnn import SpectrogramBranch, SpectrumBranch
+from zoo.networks import InputShape, Network
+
+METADATA = Words(("spectrogram", "spectrum"), (), ("CNN",))
+
+
+class FeatExConfig(Frozen):
+    """Embeddings of branches are exchanged between clips, in training."""
+
+    probability: float = Field(0.5, ge=0, le=1)  # of a clip; open
+    loss: LossBlock = sc_adacos.Config(trainable=True)
+
+
+class Config(Frozen):
+    """Sizes are those of `dual_branch_cnn`."""
+
+    dim: PositiveInt = 128  # of each branch's embedding
+    spectrum: bool = True  # whether there is a branch for the spectrum of the whole clip, the first one
+    kernels: tuple[PositiveInt, PositiveInt, PositiveInt] = (256, 64, 16)  # of that branch, in bins
+    strides: tuple[PositiveInt, PositiveInt, PositiveInt] = (64, 32, 4)
+    width: PositiveInt = 128
+    dense_layers: int = Field(4, ge=0)
+    windows: tuple[PositiveInt, ...] = Field((256, 1024, 4096), min_length=1)  # of the spectrograms, samples; hop: half
+    stem: PositiveInt = 7
+    channels: tuple[PositiveInt, ...] = Field((16, 32, 64, 128), min_length=1)
+    units: PositiveInt = 2
+    loss: LossBlock = sc_adacos.Config()  # of the whole and of each branch
+    subspace_loss: bool = True  # whether each branch has a loss of its own
+    featex: FeatExConfig | None = None
+
+
+class MultiResolutionCNN(Network):
+    """Waves -> embeddings (batch, branches x dim): the spectrum's, then the spectrograms' by window."""
+
+    def __init__(self, config: Config, samples: int, classes: int) -> None:
+        super().__init__()
+        self.classes, self.featex = classes, config.featex
+        sizes = config.model_dump(include={"dim", "kernels", "strides", "width", "dense_layers", "stem", "channels", "units"})
+        of_branch = dual_branch_cnn.Config(**sizes, spectrum_heads=None, spectrogram_heads=None)
+        self.branches = nn.ModuleDict({"spectrum": SpectrumBranch(of_branch, samples)} if config.spectrum else {})
+        for window in config.windows:
+            front_end = StftMagnitude(window, max(1, window // 2))
+            self.branches[f"spectrogram_{window}"] = SpectrogramBranch(of_branch, front_end, window // 2 + 1)
+        self.dim = config.dim * len(self.branches)
+        dims = {"whole": self.dim, **(dict.fromkeys(self.branches, config.dim) if config.subspace_loss else {})}
+        self.heads = nn.ModuleDict({name: losses.build(config.loss, dim, classes) for name, dim in dims.items()})
+        if config.featex is not None:
+            self.exchanged_head = losses.build(config.featex.loss, self.dim, 3 * classes)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                module.register_parameter("bias", None)  # no bias terms, as in dual_branch_cnn
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def embeddings(self, waves: Tensor) -> dict[str, Tensor]:
+        """The embeddings of each branch, by its name."""
+        return {name: branch(waves) for name, branch in self.branches.items()}
+
+    def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return torch.cat(list(self.embeddings(waves).values()), dim=1).float()
+
+    def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
+        parts = self.embeddings(waves)
+        whole = {"whole": torch.cat(list(parts.values()), dim=1)}
+        found = {name: self.heads[name](embedding, labels) for name, embedding in (whole | parts).items() if name in self.heads}
+        if self.featex is not None:
+            share = self.featex.probability if self.training else 0.0
+            found["featex"] = self.exchanged_head(*exchanged(list(parts.values()), soft(labels, self.classes), share))
+        return found
+
+
+def exchanged(parts: list[Tensor], shares: Tensor, probability: float) -> tuple[Tensor, Tensor]:
+    """FeatEx: some clips keep their first branch's embedding, the others come from another clip of the batch.
+
+    Shape: embeddings (batch, dim) of each branch and shares of classes (batch, classes) -> (batch, branches x dim) and shares
+    (batch, 3 x classes) of "both", "the first branch" and "the others".
+    """
+    partner = torch.randperm(len(shares), device=shares.device)
+    chosen = torch.rand(len(shares), 1, device=shares.device) < probability
+    others = [torch.where(chosen, part[partner], part) for part in parts[1:]]
+    nothing = torch.zeros_like(shares)
+    apart = torch.cat([nothing, shares / 2, shares[partner] / 2], dim=1)
+    return torch.cat([parts[0], *others], dim=1), torch.where(chosen, apart, torch.cat([shares, nothing, nothing], dim=1))
+
+
+def build(config: Config, shape: InputShape, classes: int) -> MultiResolutionCNN:
+    """Raises: AsdzooError when clips are too short or keep their length, or FeatEx has nothing to exchange."""
+    if shape.samples is None:
+        raise AsdzooError("multi_resolution_cnn needs clips of one length", "set input.seconds to a number, such as 10.0")
+    longest = max(config.windows)
+    if shape.samples < 3 * longest:
+        raise AsdzooError(
+            f"{shape.samples / shape.sample_rate:g} s is too short for a window of {longest} samples, which needs 5 frames",
+            f"set input.seconds to {3 * longest / shape.sample_rate:g} or more, or leave it out of model.windows",
+        )
+    if config.featex is not None and config.spectrum + len(config.windows) < 2:
+        raise AsdzooError("FeatEx exchanges branches, and there is one", "set model.featex=null, or name more windows")
+    return MultiResolutionCNN(config, shape.samples, classes)
