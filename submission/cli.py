@@ -236,6 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 _OS_HINTS = {
     errno.ENOSPC: "free some disk space and run the same command again; finished work is kept",
+    errno.EFBIG: "this disk takes no file of that size; name a folder on another one",
     errno.EDQUOT: "free some disk space and run the same command again; finished work is kept",
     errno.EACCES: "check the permissions, or name another folder",
     errno.EPERM: "check the permissions, or name another folder",

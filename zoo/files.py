@@ -47,9 +47,23 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield aside
         aside.chmod(0o644)
+        _flush(aside)
         aside.replace(path)
+    except OSError as problem:
+        if problem.filename in (None, name):  # a full disk is told by the name that the user knows
+            problem.filename = str(path)
+        raise
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold a file's content before its name says that it is there: else a power cut leaves it empty."""
+    handle = os.open(path, os.O_RDWR)  # Windows flushes only what may be written
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -60,6 +74,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         yield aside
         aside.chmod(0o755)
+        for file in aside.rglob("*"):
+            if file.is_file():
+                _flush(file)
         if path.exists():
             shutil.rmtree(path)
         aside.replace(path)
@@ -72,7 +89,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write `data`, whole or not at all."""
     with whole_file(path) as aside:
         aside.write_bytes(data)

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from zoo.data.clips import Clip
 from zoo.detectors import FloatArray
 from zoo.errors import AsdzooError
-from zoo.files import whole_file
+from zoo.running.tensors import require_sound, write_tensors
 
 Stamp = list[str | int]
 
@@ -54,17 +53,21 @@ class Embeddings:
             }
             for clip, stamp in zip(self.clips, self.stamps, strict=True)
         ]
-        with whole_file(path) as aside:
-            save_file({"embeddings": np.ascontiguousarray(self.values)}, aside, metadata={"clips": json.dumps(rows)})
+        write_tensors(path, {"embeddings": np.ascontiguousarray(self.values)}, {"clips": json.dumps(rows)})
 
     @classmethod
     def read(cls, path: Path) -> "Embeddings":
         """Raises: AsdzooError when the file is damaged."""
         try:
+            require_sound(path)
             with safe_open(path, "numpy") as file:
                 values, rows = file.get_tensor("embeddings"), json.loads(file.metadata()["clips"])
             stamps = tuple(row.pop("stamp") for row in rows)
             clips = tuple(Clip(**{**row, "path": Path(row["path"])}) for row in rows)
+            if len(values) != len(clips) or values.ndim not in (2, 3):
+                raise ValueError(f"{len(clips)} clips, embeddings {values.shape}")
+        except FileNotFoundError:
+            raise AsdzooError(f"{path} is missing", "run `asdzoo train-all` again, which makes it anew") from None
         except (SafetensorError, KeyError, TypeError, ValueError) as problem:
-            raise AsdzooError(f"{path} is damaged: {problem}", "delete it and run `asdzoo train-all` again") from problem
+            raise AsdzooError(f"{path} is damaged: {problem}", "run `asdzoo train-all` again, which makes it anew") from problem
         return cls(clips, stamps, values[:, None] if values.ndim == 2 else values)

@@ -18,18 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from accelerate import Accelerator
-from safetensors.torch import load_file, save_file
 
 from zoo.data.store import WaveformStore
 from zoo.detectors import FloatArray
 from zoo.errors import AsdzooError
-from zoo.files import whole_file, write_text
+from zoo.files import write_text
 from zoo.networks import Embedder, Network
 from zoo.progress import Progress, unseen
 from zoo.running.embeddings import Embeddings
 from zoo.running.locks import held, remove_leftovers
+from zoo.running.own_files import load_weights, read_checkpoint, save_checkpoint, save_weights
 from zoo.running.plan import Task, stamp
 from zoo.running.pseudo_files import with_pseudo_labels
 from zoo.running.records import TaskInfo, changed_versions, joined_versions, read_record, versions_now
@@ -37,7 +36,7 @@ from zoo.running.training_data import training_data
 from zoo.scores import ScoreTable
 from zoo.systems import System
 from zoo.training.cost import Cost, cost_of
-from zoo.training.loop import Hooks, Trainer
+from zoo.training.loop import CheckpointError, Hooks, Trainer, TrainingConfig
 from zoo.training.tracking import tensorboard
 
 
@@ -102,10 +101,11 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
     task = with_pseudo_labels(task, folder.path, store, accelerator.device)
     network = task.system.build_network(task.classes, task.seed)
     cost = cost_of(network, task.system.shape)
-    done, goes_on = folder.trained, before is not None and folder.checkpoint.exists()
     training = task.system.config.training
+    done, state = folder.trained, read_checkpoint(folder.checkpoint)
+    goes_on = before is not None and state is not None
     if training is None:
-        _keep(network, folder)
+        save_weights(network, folder.weights)
     record = TaskInfo(
         system=task.system.name,
         config=task.system.resolved(),
@@ -123,11 +123,8 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
     record.write(folder.record)
     if done or training is None:
         return cost
-    if not isinstance(network, Network):
-        raise TypeError(f"{task.system.name}: {type(network).__name__} is no Network, it has nothing to train")
     if before and goes_on and (changed := changed_versions(before.versions, versions_now())):
         hooks.note(f"the training of {task.system.name} ({task.group}) was begun by another version and goes on: {changed}")
-    data = training_data(task, network, store, accelerator.device)
     with tensorboard(folder.path) as log:
 
         def validated(history: list[dict[str, float]]) -> None:
@@ -135,21 +132,34 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
             log(history[-1])
 
         def save(state: dict[str, Any]) -> None:
-            with whole_file(folder.checkpoint) as aside:
-                torch.save(state, aside)
+            save_checkpoint(state, folder.checkpoint)
 
         hooks = replace(hooks, validated=validated, save=save)
-        trainer = Trainer(network, data, training, task.seed, accelerator, hooks)
-        trainer.run(_checkpoint(folder))
-    _keep(network, folder)
+        trainer = _trainer(task, network, training, store, accelerator, hooks)
+        try:
+            trainer.run(state)
+        except CheckpointError:
+            hooks.note(f"{folder.checkpoint} is of another training; this one begins again")
+            network = task.system.build_network(task.classes, task.seed)
+            trainer = _trainer(task, network, training, store, accelerator, hooks)
+            trainer.run()
+    if trainer.learnt_nothing:
+        hooks.note(
+            f"{task.system.name} ({task.group}): the loss on held-out clips never got below its start ({trainer.start:.3f}): "
+            "what was learnt does not carry over to clips that were not trained on"
+        )
+    save_weights(trainer.network, folder.weights)
     folder.checkpoint.unlink(missing_ok=True)
     return cost
 
 
-def _keep(network: Embedder, folder: TaskFolder) -> None:
-    if state := network.trained_state():
-        with whole_file(folder.weights) as aside:
-            save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, aside)
+def _trainer(
+    task: Task, network: Embedder, training: TrainingConfig, store: WaveformStore, accelerator: Accelerator, hooks: Hooks
+) -> Trainer:
+    if not isinstance(network, Network):
+        raise TypeError(f"{task.system.name}: {type(network).__name__} is no Network, it has nothing to train")
+    data = training_data(task, network, store, accelerator.device)
+    return Trainer(network, data, training, task.seed, accelerator, hooks)
 
 
 def _known(folder: TaskFolder, hooks: Hooks) -> TaskInfo | None:
@@ -161,13 +171,6 @@ def _known(folder: TaskFolder, hooks: Hooks) -> TaskInfo | None:
     except AsdzooError as problem:
         hooks.note(f"{problem.message}; it is written anew")
         return None
-
-
-def _checkpoint(folder: TaskFolder) -> dict[str, Any] | None:
-    if not folder.checkpoint.exists():
-        return None
-    state: dict[str, Any] = torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
-    return state
 
 
 def _as_csv(history: Sequence[dict[str, float]]) -> str:
@@ -189,7 +192,7 @@ def load_network(system: System, folder: TaskFolder, accelerator: Accelerator) -
         raise AsdzooError(f"{system.name} is not trained: there is no {folder.weights}", "run `asdzoo train-all` again")
     network = system.build_network(info.classes, info.seed)
     if folder.weights.exists():
-        network.load_trained_state(load_file(folder.weights))
+        load_weights(network, folder.weights)
     return network.to(accelerator.device).eval()
 
 

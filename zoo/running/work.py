@@ -7,6 +7,7 @@ from accelerate import Accelerator
 from zoo.data.store import WaveformStore
 from zoo.running import stages
 from zoo.running.folder import Run
+from zoo.running.own_files import mend
 from zoo.running.plan import Task
 from zoo.running.stages import TaskFolder
 from zoo.running.watcher import Watcher
@@ -33,6 +34,7 @@ def do(task: Task, run: Run, store: WaveformStore, accelerator: Accelerator, wat
     Raises: AsdzooError from any stage, naming what to do.
     """
     folder, notes = task_folder(run, task), []
+    mend(folder, watcher.note)
     hooks = watcher.begin_task(task, folder.trained)
     stages.train(task, folder, store, accelerator, hooks)
     stages.embed(task.system, folder, store, accelerator, progress=watcher.embed(task.system.name, task.group))

@@ -11,9 +11,8 @@ time of one.
 
 import math
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Generator
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,12 +26,14 @@ from zoo.networks import FrameNetwork, Network, PreparedNetwork
 from zoo.training.averaging import BestCheckpoints, reestimate_batch_norm
 from zoo.training.compilation import Losses, compiled
 from zoo.training.data import Batch, TrainingData
+from zoo.training.hooks import Hooks as Hooks
+from zoo.training.hooks import State as State
+from zoo.training.hooks import StepTaken as StepTaken
 from zoo.training.prefetch import one_ahead
 from zoo.training.sampling import Indices, Order, crop_generator, seed_draws, step_seed
 from zoo.training.schedules import Schedule, learning_rate
 
 VERSION = 2  # raised when the same config and data would train to something else
-State = dict[str, Any]
 
 
 class TrainingConfig(Frozen):
@@ -60,27 +61,8 @@ class TrainingConfig(Frozen):
     compile: bool = False  # torch.compile the losses
 
 
-@dataclass
-class StepTaken:
-    """Where training is; handed to the caller's display after every step."""
-
-    step: int
-    steps: int
-    loss: float
-    rate: float  # learning rate
-    clips_per_second: float
-
-
-@dataclass
-class Hooks:
-    """What a caller may do while training runs."""
-
-    stepped: Callable[[StepTaken], None] = lambda step: None
-    save: Callable[[State], None] = lambda state: None  # keep a checkpoint; called every `save_seconds`
-    save_seconds: float = 60.0
-    validated: Callable[[list[dict[str, float]]], None] = lambda history: None  # a row was added
-    done: Callable[[int], None] = lambda steps: None  # training ended after so many steps
-    note: Callable[[str], None] = lambda sentence: None  # something the user should read
+class CheckpointError(AsdzooError):
+    """The state is not one of this training."""
 
 
 class Trainer:
@@ -124,16 +106,20 @@ class Trainer:
         self.batches: Generator[Batch] | None = None  # the micro-batches from the coming step on
         self.best = BestCheckpoints(config.average)
         self.history: list[dict[str, float]] = []
+        self.start: float | None = None  # held-out loss before the first step
         bf16 = accelerator.device.type == "cuda" and torch.cuda.is_bf16_supported()
         self.half = config.precision == "bf16" or (config.precision == "auto" and bf16)
 
     def run(self, resume: State | None = None) -> None:
         """Train to the end and leave the network with its final weights, in evaluation mode.
 
-        Raises: AsdzooError when a loss is NaN or infinite, naming step, learning rate and clips.
+        Raises: AsdzooError when a loss is NaN or infinite, naming step, learning rate and clips; CheckpointError when
+        `resume` is no state of this training: the network is no longer what it was.
         """
         if resume is not None:
             self._restore(resume)
+        elif len(self.held_out):
+            self.start = self._held_out_loss()
         saved = time.monotonic()
         try:
             while self.step < self.steps and not self._out_of_patience():
@@ -161,14 +147,25 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "best": self.best.state(),
             "history": self.history,
+            "start": self.start,
         }
 
+    @property
+    def learnt_nothing(self) -> bool:
+        """Whether no validation was better than the network was before its first step."""
+        losses = [row["held_out"] for row in self.history if "held_out" in row]
+        return self.start is not None and bool(losses) and not min(losses) < self.start
+
     def _restore(self, state: State) -> None:
-        self.step = state["step"]
-        self.network.load_trained_state(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.best.restore(state["best"])
-        self.history = list(state["history"])
+        try:
+            self.step = state["step"]
+            self.network.load_trained_state(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.best.restore(state["best"])
+            self.history = list(state["history"])
+            self.start = state.get("start")
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as problem:
+            raise CheckpointError("the checkpoint is not one of this training", "delete it") from problem
 
     def _rate(self, step: int) -> float:
         it = self.config
