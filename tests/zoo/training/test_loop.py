@@ -104,6 +104,17 @@ def test_the_loss_falls() -> None:
     assert [row["step"] for row in trainer.history] == [5, 10, 15, 20, 25, 30]
 
 
+def test_a_training_knows_whether_it_learnt_anything_that_carries_over() -> None:
+    for make, changes, nothing in (
+        (Linear, {}, False),
+        (WithoutBatchNorm, {"learning_rate": 1e-30}, True),  # the weights stay as they were
+        (Linear, {"holdout": 0.0}, False),  # not known
+    ):
+        _, trainer = trained(CONFIG.model_copy(update=changes), make)
+        assert trainer.learnt_nothing == nothing
+        assert (trainer.start is None) == ("holdout" in changes)
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     assert same(trained(CONFIG)[0], trained(CONFIG)[0])
     assert not same(trained(CONFIG)[0], trained(CONFIG, seed=4)[0])
