@@ -111,7 +111,7 @@ def _what_systems_do(entries: Sequence[SystemInfo]) -> dict[str, str | None]:
     detectors = [_own_words("detector", str(name)) for entry in entries if (name := entry.block("detector").get("name"))]
     rates = sorted({entry.block("input").get("sample_rate", 16000) for entry in entries}) or [16000]
     balanced = any(entry.block("detector").get("smote") for entry in entries)
-    by_attributes = any(entry.config.get("classes") == "attributes" for entry in entries)
+    by_attributes = any(_classes(entry) == "attributes" for entry in entries)
     return {
         "input_sampling_rate": ", ".join(f"{rate / 1000:g}kHz" for rate in rates),
         "data_augmentation": _list(_augmentation(entries)),
@@ -195,6 +195,12 @@ def _augmentation(entries: Sequence[SystemInfo]) -> list[str]:
     trained = [entry for entry in entries if entry.config.get("training", {}) is not None]
     masks = [mask for entry in trained for mask in _everywhere(entry.block("model"), "augment") if isinstance(mask, Mapping)]
     return ["SpecAugment"] if any(width for mask in masks for width in mask.values()) else []
+
+
+def _classes(entry: SystemInfo) -> str:
+    """What the classes of a system are; 0.1 wrote a word where there is a block now."""
+    written = entry.config.get("classes")
+    return str(written.get("of", "") if isinstance(written, Mapping) else written)
 
 
 def _tuning(entry: SystemInfo) -> list[str]:

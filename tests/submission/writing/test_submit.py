@@ -210,6 +210,29 @@ def test_only_what_was_trained_was_augmented(make_run: MakeRun, tmp_path: Path, 
     assert Meta.model_validate(meta(tmp_path)).system.description["data_augmentation"] == (training and "SpecAugment")
 
 
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        ("attributes", "classification labels"),  # as 0.1 wrote it
+        ({"of": "attributes", "domain": True}, "classification labels"),
+        ({"of": "machine", "domain": False}, None),
+        ("machine", None),
+    ],
+)
+def test_attributes_are_used_where_they_are_classes(
+    make_run: MakeRun, tmp_path: Path, classes: str | dict[str, object], said: str | None
+) -> None:
+    run = make_run("2024")
+    ScoreTable(table("2024", "cnn", rules_of("2024").parts())).write(run.score_path("cnn"))
+    config = {"model": {"name": "dual_branch_cnn"}, "training": {"steps": 10}, "classes": classes}
+    path = run.folder / "run.json"
+    content = json.loads(path.read_text())
+    content["systems"]["cnn"] = {"config": config, "parameters": {"total": 9, "trainable": 9}, "macs": 20}
+    path.write_text(json.dumps(content))
+    assert submit(tmp_path, "--ensemble", "cnn") == 0
+    assert Meta.model_validate(meta(tmp_path)).system.description["attribute_usage"] == said
+
+
 def test_one_system_can_be_submitted(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run("2024")
     ScoreTable(table("2024", "nf_cdee", rules_of("2024").parts())).write(run.score_path("nf_cdee"))
