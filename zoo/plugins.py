@@ -5,14 +5,14 @@
 
 from zoo.config import Frozen
 from zoo.data.clips import Clip
-from zoo.detectors import Detector, FloatArray
+from zoo.detectors import Detector, FloatArray, Need
 from zoo.detectors._arrays import canonical_order, checked, checked_training, fitted, joined
 from zoo.detectors._points import PointDetector
 from zoo.encoders._base import Encoder
 from zoo.errors import AsdzooError
 from zoo.losses import Loss, LossConfig
 from zoo.metadata import Words
-from zoo.networks import DensityNetwork, Embedder, InputShape, Network
+from zoo.networks import DensityNetwork, Embedder, FrameNetwork, InputShape, Network
 
 __all__ = [
     "AsdzooError",
@@ -22,10 +22,12 @@ __all__ = [
     "Embedder",
     "Encoder",
     "FloatArray",
+    "FrameNetwork",
     "Frozen",
     "InputShape",
     "Loss",
     "LossConfig",
+    "Need",
     "Network",
     "PointDetector",
     "Words",

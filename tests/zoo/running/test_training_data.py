@@ -10,7 +10,7 @@ from zoo.data.clips import find_clips
 from zoo.data.store import WaveformStore
 from zoo.data.synth import write_challenge
 from zoo.errors import AsdzooError
-from zoo.networks import Network
+from zoo.networks import FrameNetwork, Network
 from zoo.running.plan import Task, make_plan
 from zoo.running.training_data import training_data
 from zoo.systems import load_system
@@ -31,6 +31,34 @@ def built(store: WaveformStore, *settings: str, machines: int | None = None) -> 
     network = system.build_network(task.classes, 0)
     assert isinstance(network, Network)
     return training_data(task, network, store, torch.device("cpu")), task, network
+
+
+@pytest.mark.parametrize("name", ["autoencoder_tiny", "mobilenet_tiny"])
+def test_a_network_of_frames_is_given_the_vectors_of_all_clips(store: WaveformStore, name: str) -> None:
+    system = load_system(name)
+    task = make_plan([system], store.clips, {}, 0)[0]
+    network = system.build_network(task.classes, 0)
+    assert isinstance(network, FrameNetwork)
+    data = training_data(task, network, store, torch.device("cpu"))
+    assert data.clips is not None
+    assert data.prepared
+    assert list(data.names) == [f"{clip.machine}/{clip.name}" for clip in task.clips]
+    for number in (0, 5, len(task.clips) - 1):
+        own = np.flatnonzero(data.clips == number)
+        waves, lengths = store.viewed(system.hearing.view).batch([store.clips.index(task.clips[number])])
+        vectors, labels, _ = data.fetch(own, None)
+        torch.testing.assert_close(vectors, network.vectors(waves, lengths)[0], rtol=1e-4, atol=1e-3)
+        assert {task.classes[label] for label in labels.tolist()} == {system.class_of(task.clips[number])}
+    assert data.vectors_per_clip == len(data.labels) / len(task.clips)
+
+
+def test_a_network_of_frames_cannot_be_augmented_in_every_step(store: WaveformStore) -> None:
+    system = load_system("autoencoder_tiny", ["augment={mixup: {probability: 1.0}}"])
+    task = make_plan([system], store.clips, {}, 0)[0]
+    network = system.build_network(task.classes, 0)
+    assert isinstance(network, Network)
+    with pytest.raises(AsdzooError, match="prepares each clip once"):
+        training_data(task, network, store, torch.device("cpu"))
 
 
 def test_a_view_is_what_the_network_hears(store: WaveformStore) -> None:
