@@ -188,7 +188,12 @@ def evaluate_run(run: Run, names: Sequence[str] | None = None) -> RunEvaluation:
     judged = [evaluation for evaluation in shown if evaluation.score is not None]
     compared = less_than_best({evaluation.system: scores[evaluation.system] for evaluation in judged}) if judged else {}
     official_scores = {evaluation.system: evaluation.score for evaluation in judged if evaluation.score is not None}
-    notes = [*(note for evaluation in shown for note in evaluation.notes), *below_chance(official_scores)]
+    bare = run.info().cannot_score
+    notes = [
+        *([bare] if bare else []),
+        *(note for evaluation in shown for note in evaluation.notes),
+        *below_chance(official_scores),
+    ]
     return RunEvaluation(judged, compared, families(official_scores), list(dict.fromkeys(notes)))
 
 

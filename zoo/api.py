@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["AsdzooError", "AsdzooWarning", "Run", "open_run", "recordings", "train"]
 
 DEFAULT_DATA, DEFAULT_RUN = Path("data"), Path("runs/default")
-DEFAULT_SYSTEMS = ("nf_cdee", "dual_branch_cnn")  # those that need no downloaded weights
 SCORED = ["clip", "system", "machine", "section", "score", "calibrated", "threshold", "decision"]
 
 
@@ -230,7 +229,7 @@ def open_run(path: str | Path = DEFAULT_RUN, device: str = "auto") -> Run:
 
 def train(
     data: str | Path = DEFAULT_DATA,
-    systems: str | Iterable[str] = DEFAULT_SYSTEMS,
+    systems: str | Sequence[str] | None = None,
     run: str | Path = DEFAULT_RUN,
     *,
     settings: Iterable[str] = (),
@@ -241,7 +240,7 @@ def train(
 ) -> Run:
     """Train systems on the recordings in a folder, score every clip, calibrate, and open the run; what is done is not redone.
 
-    systems   names of `asdzoo list`, or paths of YAML files
+    systems   names of `asdzoo list`, or paths of YAML files; None: what suits the recordings
     settings  "dotted.key=value" each, as `--set` takes them: "training.steps=100"
     groups    machines filed by hand: {"MyPump": "periodic"}
     year      of the challenge, or "own"; only needed when it is unclear
@@ -256,17 +255,14 @@ def train(
     from zoo.running.display import Display
     from zoo.running.executors.here import Here
     from zoo.running.pipeline import train_all
-    from zoo.systems import load_system
+    from zoo.running.prospects import chosen_systems
     from zoo.training.devices import accelerator_for
 
-    names, settings = [systems] if isinstance(systems, str) else list(systems), list(settings)
-    chosen = [load_system(name, settings) for name in names]
-    if not chosen:
-        raise AsdzooError(
-            "there is no system to train", f'for example systems=["{DEFAULT_SYSTEMS[0]}"]; `asdzoo list` shows them'
-        )
+    names, settings = [systems] if isinstance(systems, str) else systems, list(settings)
+    chosen_systems(names, settings, (), _warn)  # wrong names are said before recordings are looked for
     filed = parse_assignments(f"{machine}={group}" for machine, group in (groups or {}).items())
     clips = find_clips(Path(data), year)
+    chosen = chosen_systems(names, settings, clips, _warn)
     opened = folder.Run(Path(run))
     with Display() as display:
         accelerator = accelerator_for(device)

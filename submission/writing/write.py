@@ -103,7 +103,13 @@ def prepare(
             f"team.yaml has words for {unknown!r}, which is no score table of the run",
             f"there are: {', '.join(run.score_names())}",
         )
+    bare = run.info().cannot_score
+    if bare and not partial:
+        raise AsdzooError(
+            bare, "add their training recordings, `asdzoo train-all`, `asdzoo fuse` (or --partial: a package without)"
+        )
     parts, warnings = _submitted(tables, rules, partial)
+    warnings += [bare] if bare else []
     warnings += sentences(run.marks())
     files: dict[str, bytes] = {}
     labels: dict[str, str] = {}

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from zoo.api import DEFAULT_DATA, DEFAULT_RUN, DEFAULT_SYSTEMS
+from zoo.api import DEFAULT_DATA, DEFAULT_RUN
 from zoo.cli.executors import starter_for
 from zoo.cli.options import DataOption, DeviceOption, RunOption, StrictOption, YearOption
 from zoo.cli.said import say_problems, say_summary
 from zoo.console import out, table, warn
 from zoo.errors import AsdzooError, listed
+from zoo.running.defaults import DEFAULT_SYSTEMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +28,13 @@ def train_all(
     data: DataOption = DEFAULT_DATA,
     run_folder: RunOption = DEFAULT_RUN,
     systems: Annotated[
-        str, typer.Option("--systems", help="Names or YAML files, comma-separated; `asdzoo list` shows them.")
-    ] = ",".join(DEFAULT_SYSTEMS),
+        str | None,
+        typer.Option(
+            "--systems",
+            help="Names or YAML files, comma-separated; `asdzoo list` shows them. "
+            f"Default: {','.join(DEFAULT_SYSTEMS)}; where there is one class only, systems that learn from one.",
+        ),
+    ] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="Override a key: --set training.steps=100.")] = None,
     groups: Annotated[list[str] | None, typer.Option("--group", help="File a machine: --group MyPump=periodic.")] = None,
     year: YearOption = None,
@@ -49,18 +55,22 @@ def train_all(
     from zoo.data.groups import parse_assignments
     from zoo.running.folder import Run
     from zoo.running.plan import make_plan
-    from zoo.systems import load_system
+    from zoo.running.prospects import chosen_systems, learnable, without_training
+    from zoo.running.records import RunInfo
 
     if calibrate_on not in ("train", "test"):
         raise AsdzooError(f"--calibrate-on {calibrate_on} is neither train nor test", "leave it out: train is the default")
-    chosen = [load_system(name.strip(), settings or ()) for name in systems.split(",") if name.strip()]
-    if not chosen:
-        raise AsdzooError("--systems names no system", "`asdzoo list` shows them")
+    names = [name.strip() for name in systems.split(",") if name.strip()] if systems is not None else None
+    if names is not None:
+        chosen_systems(names, settings or (), (), warn)  # wrong names are said before recordings are looked for
     extra = parse_assignments(groups or ())
     clips = find_clips(data, year)
+    chosen = chosen_systems(names, settings or (), clips, warn)
     if dry_run:
         say_problems(clips.problems, strict)
-        _say_plan(make_plan(chosen, clips, extra, seed))
+        if bare := without_training(clips):
+            warn(RunInfo(without_training=bare).cannot_score)
+        _say_plan(learnable(make_plan(chosen, clips, extra, seed), warn))
         return
     if calibrate_on == "test":
         warn("z-scores from test clips are against the challenge's rules since 2025; the run is marked test-calibrated")

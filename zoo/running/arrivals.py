@@ -47,6 +47,14 @@ def past_of(run: Run) -> Past:
     return past
 
 
+def trained_parts(run: Run) -> set[str]:
+    """Machines and sections that some system of a run has training scores of."""
+    rows = [run.scores(name).frame.query("split == 'train'") for name in run.info().systems if run.score_path(name).exists()]
+    return {
+        f"{machine} {section}" for frame in rows for machine, section in zip(frame["machine"], frame["section"], strict=True)
+    }
+
+
 def arrivals(clips: Iterable[Clip], past: Past, folder: Path, note: Callable[[str], None]) -> dict[int, Clip]:
     """Position in `clips` -> the recording as the run calls it, of all that `asdzoo score` may take; `note` hears of others.
 

@@ -17,13 +17,14 @@ from zoo.data.clips import Clip
 from zoo.data.store import WaveformStore
 from zoo.errors import AsdzooError
 from zoo.running import stages
-from zoo.running.arrivals import arrivals, past_of
+from zoo.running.arrivals import arrivals, past_of, trained_parts
 from zoo.running.executors import Executor
 from zoo.running.folder import Run
 from zoo.running.locks import LONGEST_WAIT
 from zoo.running.marks import Mark
 from zoo.running.plan import Task, make_plan
-from zoo.running.records import Parameters, SystemInfo, Versions, changed_versions, joined_versions, versions_now
+from zoo.running.prospects import learnable, without_training
+from zoo.running.records import Parameters, RunInfo, SystemInfo, Versions, changed_versions, joined_versions, versions_now
 from zoo.running.stages import TaskFolder
 from zoo.running.staleness import why_anew
 from zoo.running.watcher import Watcher
@@ -52,10 +53,15 @@ def train_all(
 
     Raises: AsdzooError from any stage, naming what to do; Busy when another command writes to the run just now.
     """
-    plan = make_plan(systems, clips, groups, seed)
+    bare = without_training(clips)
+    if bare:
+        watcher.note(f"{RunInfo(without_training=bare).cannot_score}: their training recordings are missing below --data")
+    plan = learnable(make_plan(systems, clips, groups, seed), watcher.note)
+    systems = [system for system in systems if any(task.system is system for task in plan)]
     with run.lock(PATIENCE):
         before = run.info()
         _begin(run, clips, seed, groups, calibrate_on, data)
+        run.update_info(without_training=bare)
     done = {task.name: task_folder(run, task).trained for task in plan}
     for system in systems:
         own = [task for task in plan if task.system is system]
@@ -142,6 +148,9 @@ def score_new(run: Run, store: WaveformStore, found_in: Path, accelerator: Accel
     """
     info = run.require().info()
     _note_of_versions(run, [info.versions_of(name) for name in info.systems], watcher)
+    bare = {part: count for part, count in without_training(store.clips).items() if part not in trained_parts(run)}
+    if bare:
+        run.update_info(without_training={**info.without_training, **bare})
     store = store.chosen(arrivals(store.clips, past_of(run), found_in, watcher.note))
     if not store.clips:
         raise AsdzooError(f"there is nothing to score in {found_in}", "recordings to score lie in MACHINE/test/")

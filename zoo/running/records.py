@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import from_json
 
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, listed
 from zoo.files import write_json
 from zoo.training.cost import Cost
 
@@ -74,7 +74,16 @@ class RunInfo(Record):
     calibrate_on: Literal["train", "test"] = "train"
     versions: Versions = {}  # what began the run
     systems: dict[str, SystemInfo] = {}
+    without_training: dict[str, int] = {}  # machine and section -> its test clips, which nothing can score
     marks: tuple[str, ...] = ()  # see `zoo.running.marks`
+
+    @property
+    def cannot_score(self) -> str:
+        """A sentence on test clips without training clips; "" where there are none."""
+        if not self.without_training:
+            return ""
+        shown = listed([f"{part} ({count})" for part, count in sorted(self.without_training.items())], 8)
+        return f"test clips without training clips, which nothing can score: {shown}"
 
     def versions_of(self, system: str) -> Versions:
         """The versions that trained a system."""

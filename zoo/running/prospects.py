@@ -1,0 +1,80 @@
+"""Whether there is something to learn, asked before anything is trained: classes to tell apart, clips to train on."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from zoo.data.clips import Clip
+from zoo.errors import AsdzooError, listed
+from zoo.running.defaults import DEFAULT_SYSTEMS, FROZEN, OF_ONE_CLASS
+from zoo.running.plan import Task, make_plan
+from zoo.systems import System, load_system
+
+Note = Callable[[str], None]
+
+
+def nothing_to_tell_apart(task: Task) -> bool:
+    """Whether a network's loss tells classes apart, and there is one class only: such a loss is 0 from the start."""
+    config = task.system.config
+    by_class = config.training is not None and getattr(task.system.network_config, "loss", None) is not None
+    return by_class and len(task.classes) * config.augment.statuses == 1
+
+
+def learnable(plan: Sequence[Task], note: Note) -> list[Task]:
+    """The tasks in which something can be learnt; `note` hears of the others.
+
+    Raises: AsdzooError when there is none.
+    """
+    left: dict[str, list[str]] = {}
+    for task in plan:
+        if nothing_to_tell_apart(task):
+            left.setdefault(task.system.name, []).extend(task.machines)
+    kept = [task for task in plan if not nothing_to_tell_apart(task)]
+    if not kept:
+        message = f"there is one class only, and {', '.join(left)} would learn to tell classes apart: nothing can be learnt"
+        raise AsdzooError(message, f"systems that learn from one class: --systems {','.join(OF_ONE_CLASS)}")
+    for name, machines in left.items():
+        note(f"{name} is left out for {listed(machines)}: it would learn to tell classes apart, and there is one only")
+    return kept
+
+
+def chosen_systems(names: Iterable[str] | None, settings: Iterable[str], clips: Sequence[Clip], note: Note) -> list[System]:
+    """The named systems, or for `None` those that suit the clips: where there is one class only, systems that learn from one.
+
+    Raises: AsdzooError for wrong names or keys, or for no name at all.
+    """
+    settings = list(settings)
+    chosen = [load_system(name, settings) for name in (DEFAULT_SYSTEMS if names is None else names)]
+    if not chosen:
+        raise AsdzooError("no system is named", f"for example {DEFAULT_SYSTEMS[0]}; `asdzoo list` shows them")
+    if names is not None or not any(clip.split == "train" for clip in clips):
+        return chosen
+    idle = {task.system.name: task.machines for task in make_plan(chosen, clips, {}, 0) if nothing_to_tell_apart(task)}
+    if not idle:
+        return chosen
+    suited = [load_system(name, settings) for name in OF_ONE_CLASS]
+    suited += [system for system in map(load_system, FROZEN) if _is_here(system)]
+    machines = ", ".join(sorted({machine for of_it in idle.values() for machine in of_it}))
+    note(
+        f"one class ({machines}), so {', '.join(idle)} has nothing to tell apart; trained are "
+        f"{', '.join(system.name for system in suited)} (--systems chooses others)"
+    )
+    return suited
+
+
+def _is_here(system: System) -> bool:
+    from zoo.checkpoints.known import cached, known
+
+    weights = getattr(system.network_config, "weights", None)
+    return isinstance(weights, str) and weights in known() and cached(weights) is not None
+
+
+def without_training(clips: Iterable[Clip]) -> dict[str, int]:
+    """Machine and section -> how many test clips it has, for those that have no training clips."""
+    counts: dict[str, int] = {}
+    trained = set()
+    for clip in clips:
+        part = f"{clip.machine} {clip.section}"
+        if clip.split == "train":
+            trained.add(part)
+        elif clip.split == "test":
+            counts[part] = counts.get(part, 0) + 1
+    return {part: count for part, count in sorted(counts.items()) if part not in trained}
