@@ -63,7 +63,7 @@ def test_scan_lists_broken_recordings_and_strict_stops(tmp_path: Path, capsys: p
         (["synth", "{tmp}", "--size", "tiny", "--seed", "-1"], "the seed -1 is negative", "0"),
         (["train-all", "--data", "nowhere"], "there is no folder nowhere", "--data"),
         (["train-all", "--data", "{data}", "--systems", "nf_cde"], "unknown system 'nf_cde' (did you mean nf_cdee?)", "known:"),
-        (["train-all", "--data", "{data}", "--systems", ","], "--systems names no system", "asdzoo list"),
+        (["train-all", "--data", "{data}", "--systems", ","], "there is no system to train", "asdzoo list"),
         (["train-all", "--data", "{data}", "--set", "steps"], "--set steps is not KEY=VALUE", "training.steps=100"),
         (["train-all", "--data", "{data}", "--set", "training.step=1"], "unknown key training.step", "did you mean steps"),
         (["train-all", "--data", "{data}", "--group", "fan"], "--group fan is not MACHINE=GROUP", "MyPump=periodic"),

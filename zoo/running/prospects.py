@@ -44,7 +44,7 @@ def chosen_systems(names: Iterable[str] | None, settings: Iterable[str], clips: 
     settings = list(settings)
     chosen = [load_system(name, settings) for name in (DEFAULT_SYSTEMS if names is None else names)]
     if not chosen:
-        raise AsdzooError("no system is named", f"for example {DEFAULT_SYSTEMS[0]}; `asdzoo list` shows them")
+        raise AsdzooError("there is no system to train", f"for example {DEFAULT_SYSTEMS[0]}; `asdzoo list` shows them")
     if names is not None or not any(clip.split == "train" for clip in clips):
         return chosen
     idle = {task.system.name: task.machines for task in make_plan(chosen, clips, {}, 0) if nothing_to_tell_apart(task)}

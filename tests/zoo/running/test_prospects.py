@@ -51,7 +51,7 @@ def test_default_systems_depend_on_the_recordings(tmp_path: Path) -> None:
     named = chosen_systems(["dual_branch_cnn"], (), one, notes.append)
     assert [system.name for system in named] == ["dual_branch_cnn"]
     assert len(notes) == 1
-    with pytest.raises(zoo.AsdzooError, match="no system is named"):
+    with pytest.raises(zoo.AsdzooError, match="there is no system to train"):
         chosen_systems([], (), one, notes.append)
 
 
