@@ -22,7 +22,7 @@ from zoo.data.clips import Clip
 from zoo.detectors import Detector, FloatArray, Need
 from zoo.detectors._arrays import checked, checked_training, fitted, joined
 from zoo.detectors._banks import domain_notes
-from zoo.layers.error_moments import ErrorMoments
+from zoo.layers.error_moments import ErrorMoments, symmetric
 from zoo.metadata import Words
 
 METADATA = Words(methods=("Mahalanobis distance",))
@@ -35,28 +35,34 @@ class Config(Frozen):
 
 
 class Sums:
-    """Sums over the blocks of a domain's clips."""
+    """Sums over the blocks of a domain's clips; `rows` are theirs among all clips."""
 
     def __init__(self, moments: ErrorMoments, rows: NDArray[np.intp]) -> None:
-        self.moments, self.rows = moments, rows
-        self.blocks, self.vectors = moments.blocks[rows].sum(), moments.vectors[rows].sum()
-        self.first = moments.blocks[rows] @ moments.mean[rows]
-        self.second = np.tensordot(moments.blocks[rows], moments.second[rows], axes=1)
+        self.moments, self.rows = moments.take(rows), rows
+        self.blocks, self.vectors = self.moments.blocks.sum(), self.moments.vectors.sum()
+        self.first, self.second = self.moments.blocks @ self.moments.mean, self.moments.blocks @ self.moments.second
 
-    def inverse(self, without: int | None = None) -> FloatArray | None:
-        """The inverse covariance, of all clips or without one of them; None when there is none left."""
-        blocks, vectors, first, second = self.blocks, self.vectors, self.first, self.second
-        if without is not None:
-            if len(self.rows) == 1:
-                return None
-            own = self.moments.blocks[without]
-            blocks, vectors = blocks - own, vectors - self.moments.vectors[without]
-            first, second = first - own * self.moments.mean[without], second - own * self.moments.second[without]
-        divisor = max(vectors - 1, 1)
-        covariance = (second - np.outer(first, first) / blocks) / divisor
-        ridge = max(RIDGE * np.trace(second) / len(second) / divisor, np.finfo(np.float32).tiny)
-        inverse: FloatArray = np.linalg.inv(covariance + ridge * np.eye(len(covariance)))
-        return inverse
+    def inverse(self) -> FloatArray:
+        """The inverse covariance of all clips."""
+        return _inverse(self.first, self.second, self.blocks, self.vectors)
+
+    def inverse_without(self, clip: int) -> FloatArray | None:
+        """That of all clips of the domain but one; None when there is no other."""
+        if len(self.rows) == 1:
+            return None
+        own, of = self.moments.blocks[clip], self.moments
+        first, second = self.first - own * of.mean[clip], self.second - own * of.second[clip]
+        return _inverse(first, second, self.blocks - own, self.vectors - of.vectors[clip])
+
+
+def _inverse(first: FloatArray, second: FloatArray, blocks: float, vectors: float) -> FloatArray:
+    """Of the covariance of blocks with these sums (bins,) and (triangle,)."""
+    bins, divisor = len(first), max(vectors - 1, 1)
+    squares = symmetric(second, bins) / divisor
+    covariance = squares - np.outer(first, first) / blocks / divisor
+    ridge = max(RIDGE * np.trace(squares) / bins, np.finfo(np.float32).tiny)
+    inverse: FloatArray = np.linalg.inv(covariance + ridge * np.eye(bins))
+    return inverse
 
 
 class SelectiveMahalanobis:
@@ -76,36 +82,37 @@ class SelectiveMahalanobis:
         self._moments = moments = ErrorMoments.of(joined(training))
         target = np.array([clip.domain == "target" for clip in clips])
         self._domains = [Sums(moments, rows) for domain in (~target, target) if len(rows := np.flatnonzero(domain))]
-        self._inverses = [whole for domain in self._domains if (whole := domain.inverse()) is not None]
+        self._inverses = [domain.inverse() for domain in self._domains]
         return self
 
     def score(self, embeddings: FloatArray) -> FloatArray:
-        shape = fitted(self._shape)
-        return self._lengths(ErrorMoments.of(joined(checked(embeddings, shape))), self._inverses)
+        moments = ErrorMoments.of(joined(checked(embeddings, fitted(self._shape))))
+        shortest: FloatArray = np.min([self._lengths(moments, inverse) for inverse in self._inverses], axis=0)
+        return shortest
 
     def score_training(self) -> FloatArray:
         moments = fitted(self._moments)
-        by_domain = [self._lengths(moments, [inverse]) for inverse in self._inverses]
-        scores = np.empty(len(moments.mean))
-        for domain, sums in enumerate(self._domains):
-            others = [lengths for number, lengths in enumerate(by_domain) if number != domain]
-            for row in sums.rows:
-                inverse = sums.inverse(without=row)
-                own = [] if inverse is None else [self._length(moments, row, inverse)]
-                left = own + [lengths[row] for lengths in others]
-                scores[row] = min(left) if left else by_domain[domain][row]  # nothing left: measured against itself
+        scores = np.full(len(moments.mean), np.inf)
+        for domain, whole in zip(self._domains, self._inverses, strict=True):
+            others = np.setdiff1d(np.arange(len(scores)), domain.rows)
+            scores[others] = np.minimum(scores[others], self._lengths(moments.take(others), whole))
+            for clip, row in enumerate(domain.rows):
+                inverse = domain.inverse_without(clip)
+                if inverse is None and len(self._domains) == 1:
+                    inverse = whole  # nothing is left: measured against itself
+                if inverse is not None:
+                    scores[row] = min(scores[row], self._lengths(moments.take([row]), inverse)[0])
         return scores
 
-    def _lengths(self, moments: ErrorMoments, inverses: Sequence[FloatArray]) -> FloatArray:
-        rows = range(len(moments.mean))
-        found = [[self._length(moments, row, inverse) for row in rows] for inverse in inverses]
-        lengths: FloatArray = np.array(found, np.float64).reshape(len(inverses), len(rows)).min(axis=0)
-        return lengths
-
-    def _length(self, moments: ErrorMoments, row: int, inverse: FloatArray) -> float:
+    def _lengths(self, moments: ErrorMoments, inverse: FloatArray) -> FloatArray:
+        """Of each clip (n,)."""
+        lengths: FloatArray
         if self.config.average == "formula":
-            return float((inverse * moments.second[row]).sum())
-        return float(moments.mean[row] @ inverse @ moments.mean[row])
+            rows, columns = np.triu_indices(len(inverse))
+            lengths = moments.second @ (inverse[rows, columns] * np.where(rows == columns, 1.0, 2.0))
+        else:
+            lengths = ((moments.mean @ inverse) * moments.mean).sum(axis=1)
+        return lengths
 
 
 def build(config: Config) -> Detector:

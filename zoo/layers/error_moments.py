@@ -6,6 +6,7 @@ Sums over clips follow from these, and so does the sum without one clip.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -36,7 +37,7 @@ class ErrorMoments:
     """The moments of some clips; float64.
 
     mean     (n, bins)
-    second   (n, bins, bins), mean outer products, not about the mean
+    second   (n, bins (bins + 1) / 2), the upper triangle of the mean outer products, not about the mean
     blocks   (n,)
     vectors  (n,)
     """
@@ -54,13 +55,24 @@ class ErrorMoments:
         if bins < 1 or moments_dim(bins) != dim:
             raise AsdzooError(f"embeddings of {dim} numbers are no moments of errors", "use them of the model autoencoder")
         values = np.asarray(embeddings, np.float64)
-        rows, columns = np.triu_indices(bins)
-        second = np.empty((len(values), bins, bins))
-        second[:, rows, columns] = second[:, columns, rows] = values[:, bins:-2]
-        return cls(values[:, :bins], second, values[:, -2], values[:, -1])
+        return cls(values[:, :bins], values[:, bins:-2], values[:, -2], values[:, -1])
+
+    def take(self, rows: Sequence[int] | NDArray[np.intp]) -> "ErrorMoments":
+        """Those of some of the clips."""
+        return ErrorMoments(self.mean[rows], self.second[rows], self.blocks[rows], self.vectors[rows])
 
     @property
     def mean_square(self) -> NDArray[np.float64]:
         """Mean squared error of each clip (n,)."""
-        trace: NDArray[np.float64] = np.trace(self.second, axis1=1, axis2=2) / self.mean.shape[1]
-        return trace
+        bins = self.mean.shape[1]
+        rows, columns = np.triu_indices(bins)
+        squares: NDArray[np.float64] = self.second[:, rows == columns].sum(axis=1) / bins
+        return squares
+
+
+def symmetric(triangle: NDArray[np.floating], bins: int) -> NDArray[np.float64]:
+    """The matrix (bins, bins) of an upper triangle (bins (bins + 1) / 2,)."""
+    matrix = np.empty((bins, bins))
+    rows, columns = np.triu_indices(bins)
+    matrix[rows, columns] = matrix[columns, rows] = triangle
+    return matrix
