@@ -237,6 +237,7 @@ def train(
     year: str | None = None,
     device: str = "auto",
     seed: int = 0,
+    also: Iterable[str | Path] = (),
 ) -> Run:
     """Train systems on the recordings in a folder, score every clip, calibrate, and open the run; what is done is not redone.
 
@@ -244,6 +245,7 @@ def train(
     settings  "dotted.key=value" each, as `--set` takes them: "training.steps=100"
     groups    machines filed by hand: {"MyPump": "periodic"}
     year      of the challenge, or "own"; only needed when it is unclear
+    also      folders of other years, whose normal training clips are learnt as well and never scored
 
     Raises: AsdzooError for wrong names, keys or recordings, for missing weights, and while another command writes to the run.
     """
@@ -252,6 +254,7 @@ def train(
     from zoo.data.problems import shortened
     from zoo.data.store import WaveformStore
     from zoo.running import folder
+    from zoo.running.beside import with_other_years
     from zoo.running.display import Display
     from zoo.running.executors.here import Here
     from zoo.running.pipeline import train_all
@@ -261,7 +264,7 @@ def train(
     names, settings = [systems] if isinstance(systems, str) else systems, list(settings)
     chosen_systems(names, settings, (), _warn)  # wrong names are said before recordings are looked for
     filed = parse_assignments(f"{machine}={group}" for machine, group in (groups or {}).items())
-    clips = find_clips(Path(data), year)
+    clips = with_other_years(find_clips(Path(data), year), folders := [Path(folder) for folder in also])
     chosen = chosen_systems(names, settings, clips, _warn)
     opened = folder.Run(Path(run))
     with Display() as display:
@@ -270,7 +273,7 @@ def train(
         for sentence in shortened(store.problems):
             display.note(sentence)
         executor = Here(store, accelerator)
-        train_all(opened, chosen, store.clips, executor, seed, filed, "train", display.watcher, str(data))
+        train_all(opened, chosen, store.clips, executor, seed, filed, "train", display.watcher, str(data), folders)
     return Run(run, device)
 
 

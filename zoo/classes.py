@@ -24,11 +24,12 @@ class ClassesConfig(Frozen):
 def class_of(clip: Clip, config: ClassesConfig, told: str | None = None) -> str:
     """The class that a clip teaches; `told` is the pseudo-label of a clip whose attributes nobody tells.
 
-    A machine without attributes is one class, or one for each domain.
+    A machine without attributes is one class, or one for each domain; supplemental clips of the machine alone are one more,
+    since nobody tells their attributes either.
     """
     parts = [clip.year, clip.machine, clip.section]
     if config.of == "attributes":
-        parts.append(clip.attributes or told or "")
+        parts.append("clean" if clip.split == "supplemental" else clip.attributes or told or "")
     if config.domain:
         parts.append(clip.domain or "")
     return "/".join(parts)

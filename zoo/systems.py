@@ -53,6 +53,7 @@ class SystemConfig(Frozen):
     train_on: Literal["all", "group", "machine"] = "all"  # the clips that share a network
     classes: ClassesConfig = ClassesConfig()  # what a label is
     pseudo: PseudoConfig | None = None  # classes for clips whose attributes nobody tells; None: one for each machine
+    supplemental: bool = False  # learn clips of the machine alone as well, where a year has them (2025); its rules allow it
     augment: AugmentConfig = AugmentConfig()  # what is done to waves in training
     model: dict[str, Any]  # name, and the Config of zoo/models/<name>.py
     auxiliary: AuxiliaryConfig | None = None  # synthetic machines to be told apart as well

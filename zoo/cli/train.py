@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
@@ -37,6 +38,9 @@ def train_all(
     ] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="Override a key: --set training.steps=100.")] = None,
     groups: Annotated[list[str] | None, typer.Option("--group", help="File a machine: --group MyPump=periodic.")] = None,
+    also: Annotated[
+        str | None, typer.Option("--also", help="Folders of other years, comma-separated: learn their training clips as well.")
+    ] = None,
     year: YearOption = None,
     device: DeviceOption = "auto",
     seed: Annotated[int, typer.Option("--seed")] = 0,
@@ -53,6 +57,7 @@ def train_all(
     """Train every system, score every train and test clip, calibrate; a run that was cut off goes on where it was."""
     from zoo.data.clips import find_clips
     from zoo.data.groups import parse_assignments
+    from zoo.running.beside import with_other_years
     from zoo.running.folder import Run
     from zoo.running.plan import make_plan
     from zoo.running.prospects import chosen_systems, learnable, without_training
@@ -64,7 +69,8 @@ def train_all(
     if names is not None:
         chosen_systems(names, settings or (), (), warn)  # wrong names are said before recordings are looked for
     extra = parse_assignments(groups or ())
-    clips = find_clips(data, year)
+    folders = [Path(name.strip()) for name in (also or "").split(",") if name.strip()]
+    clips = with_other_years(find_clips(data, year), folders)
     chosen = chosen_systems(names, settings or (), clips, warn)
     if dry_run:
         say_problems(clips.problems, strict)
@@ -90,8 +96,8 @@ def train_all(
         on = cast("Literal['train', 'test']", calibrate_on)
         doing: Executor = Here(store, accelerator)
         if starter is not None:
-            doing = Processes(starter, store.clips, data, kept, device)
-        tables = run_all(run, chosen, store.clips, doing, seed, extra, on, display.watcher, str(data))
+            doing = Processes(starter, store.clips, data, kept, device, folders)
+        tables = run_all(run, chosen, store.clips, doing, seed, extra, on, display.watcher, str(data), folders)
     say_summary(run, tables)
 
 
@@ -105,6 +111,6 @@ def _say_plan(tasks: Sequence[Task]) -> None:
         # forward, and backward with respect to inputs and weights: three times the multiplications, two operations each
         work = 6 * cost.macs * task.clips_to_see / 1e12
         machines = listed(task.machines, 4)
-        rows.append([task.system.name, task.group, machines, len(task.clips), task.clips_to_see, cost.trainable, work])
+        rows.append([task.system.name, task.group, machines, len(task.learnt), task.clips_to_see, cost.trainable, work])
     columns = ["system", "group", "machines", "train clips", "clips to see", "trainable", "TFLOP, at most"]
     out.print(table("the plan: one network a row", columns, rows))

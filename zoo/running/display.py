@@ -105,7 +105,7 @@ class Display(Bars):
 
         def done(steps: int) -> None:
             self._bars.remove_task(bar)
-            out.print(f"{name}: {steps} steps on {len(task.clips)} clips, {time.monotonic() - begun:.0f} s")
+            out.print(f"{name}: {steps} steps on {len(task.learnt)} clips, {time.monotonic() - begun:.0f} s")
 
         return Hooks(stepped=stepped, done=done, note=self.note)
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from zoo.data.clips import Clip
 from zoo.errors import AsdzooError
 from zoo.files import fingerprint
+from zoo.running.beside import beside
 from zoo.running.folder import Run
 from zoo.running.plan import Task, stamp
 from zoo.running.records import Record, Versions, read_record, versions_now
@@ -33,6 +34,8 @@ class Order(Record):
     seed: int
     folder: str  # the task's name, below systems/SYSTEM
     data: str  # folder of the recordings
+    also: tuple[str, ...] = ()  # folders of other years
+    beside: tuple[tuple[str, str], ...] = ()  # year and machine of the clips of those that are learnt
     year: str
     store: str  # folder of the decoded recordings
     device: str
@@ -140,8 +143,8 @@ def job_of(run: Run, task: Task) -> Job:
     return Job(run, f"{task.system.name}-{task.name}")
 
 
-def order_of(task: Task, clips: Sequence[Clip], data: Path, store: Path, device: str) -> Order:
-    """The order for a task; `clips` are those of the store, `data` and `store` are folders."""
+def order_of(task: Task, clips: Sequence[Clip], data: Path, store: Path, device: str, also: Sequence[Path] = ()) -> Order:
+    """The order for a task; `clips` are those of the store, `data`, `store` and `also` are folders."""
     return Order(
         system=task.system.name,
         config=task.system.resolved(),
@@ -150,7 +153,9 @@ def order_of(task: Task, clips: Sequence[Clip], data: Path, store: Path, device:
         seed=task.seed,
         folder=task.name,
         data=str(data.absolute()),
-        year=clips[0].year,
+        also=tuple(str(folder.absolute()) for folder in also),
+        beside=tuple(sorted({(clip.year, clip.machine) for clip in task.beside if clip.year != task.year})),
+        year=task.year,
         store=str(store.absolute()),
         device=device,
         recordings=recordings_of(task.machines, clips),
@@ -164,8 +169,11 @@ def ordered_task(order: Order, clips: Sequence[Clip]) -> Task:
     Raises: AsdzooError when the recordings are not those that were there when it was given.
     """
     system: System = system_of(order.system, order.config, order.system)
-    own = tuple(clip for clip in clips if clip.split == "train" and clip.machine in order.machines)
-    task = Task(system, order.group, order.machines, order.seed, own)
+    of_year = [clip for clip in clips if clip.year == order.year]
+    own = tuple(clip for clip in of_year if clip.split == "train" and clip.machine in order.machines)
+    others = [clip for clip in clips if (clip.year, clip.machine) in order.beside]
+    clean = beside(system, order.group, order.machines, of_year, (), {})
+    task = Task(system, order.group, order.machines, order.seed, own, (*clean, *others))
     if task.name != order.folder or recordings_of(order.machines, clips) != order.recordings:
         raise AsdzooError(f"the recordings in {order.data} have changed since this was planned", "run `asdzoo train-all` again")
     return task

@@ -7,7 +7,7 @@ ends with the score tables of an undisturbed one.
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 from accelerate import Accelerator
@@ -18,6 +18,7 @@ from zoo.data.store import WaveformStore
 from zoo.errors import AsdzooError
 from zoo.running import stages
 from zoo.running.arrivals import arrivals, past_of, trained_parts
+from zoo.running.beside import passed_over
 from zoo.running.executors import Executor
 from zoo.running.folder import Run
 from zoo.running.locks import LONGEST_WAIT
@@ -45,14 +46,18 @@ def train_all(
     calibrate_on: Literal["train", "test"],
     watcher: Watcher,
     data: str | None = None,
+    also: Sequence[Path] = (),
 ) -> list[ScoreTable]:
     """Train what is not trained, embed what is not embedded, score and calibrate; one score table a system.
 
-    `clips` are those of the executor's store, `data` the folder they came from, as it was typed. Several processes may do this
-    for one run at a time: they share its tasks.
+    `clips` are those of the executor's store, `data` the folder they came from, as it was typed; clips of other years than the
+    first one's are of the folders `also`, and only learnt. Several processes may do this for one run at a time: they share its
+    tasks.
 
     Raises: AsdzooError from any stage, naming what to do; Busy when another command writes to the run just now.
     """
+    year = clips[0].year if clips else ""
+    others = [clip for clip in clips if clip.year != year]
     bare = without_training(clips)
     if bare:
         watcher.note(f"{RunInfo(without_training=bare).cannot_score}: their training recordings are missing below --data")
@@ -60,11 +65,13 @@ def train_all(
     systems = [system for system in systems if any(task.system is system for task in plan)]
     with run.lock(PATIENCE):
         before = run.info()
-        _begin(run, clips, seed, groups, calibrate_on, data)
+        _begin(run, year, seed, groups, calibrate_on, data, also)
         run.update_info(without_training=bare)
     done = {task.name: task_folder(run, task).trained for task in plan}
     for system in systems:
         own = [task for task in plan if task.system is system]
+        for sentence in passed_over(system, [clip for task in own for clip in task.learnt], others):
+            watcher.note(sentence)
         earlier, trained = before.systems.get(system.name), all(done[task.name] for task in own)
         if earlier is not None and not trained and (why := why_anew(run, earlier, system, own)):
             watcher.note(why)
@@ -82,19 +89,22 @@ def train_all(
 
 def _begin(
     run: Run,
-    clips: Sequence[Clip],
+    year: str,
     seed: int,
     groups: Mapping[str, str],
     calibrate_on: Literal["train", "test"],
     data: str | None,
+    also: Sequence[Path],
 ) -> None:
     """Write into run.json what goes in."""
-    year, before = clips[0].year if clips else "", run.info()
+    before = run.info()
     if before.year not in (None, year):
         raise AsdzooError(
             f"{run.folder} is a run on {before.year}, these recordings are of {year}", "name another folder with --run"
         )
-    told = {"data": data} if data is not None else {}
+    told: dict[str, Any] = {"data": data} if data is not None else {}
+    if also or before.also:
+        told["also"] = tuple(map(str, also))
     run.update_info(
         year=year, seed=seed, groups=dict(groups), calibrate_on=calibrate_on, versions=before.versions or versions_now(), **told
     )

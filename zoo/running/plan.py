@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zoo.data.clips import Clip
-from zoo.data.groups import group_of
 from zoo.data.identity import block_hash
 from zoo.errors import AsdzooError
 from zoo.files import fingerprint
 from zoo.pseudo_labels import Labels, counted
+from zoo.running.beside import beside, sharing
 from zoo.systems import System
 from zoo.training.loop import VERSION
 
@@ -28,13 +28,23 @@ class Task:
     group: str  # "all", a machine group, or a machine, as the system's `train_on` says
     machines: tuple[str, ...]
     seed: int
-    clips: tuple[Clip, ...]  # to train on: the train split of these machines
+    clips: tuple[Clip, ...]  # the train split of these machines
+    beside: tuple[Clip, ...] = ()  # also trained on, but neither embedded nor scored: other years, supplemental clips
     told: Labels = field(default_factory=dict)  # pseudo-labels; before the clips are heard, as many as there will be
+
+    @property
+    def year(self) -> str:
+        return self.clips[0].year
+
+    @property
+    def learnt(self) -> tuple[Clip, ...]:
+        """All clips to train on."""
+        return (*self.clips, *self.beside)
 
     @property
     def classes(self) -> list[str]:
         """The classes that number the labels, sorted."""
-        return sorted({self.class_of(clip) for clip in self.clips}) + self.system.auxiliary_classes
+        return sorted({self.class_of(clip) for clip in self.learnt}) + self.system.auxiliary_classes
 
     def class_of(self, clip: Clip) -> str:
         """The class that a clip of the task teaches."""
@@ -53,8 +63,8 @@ class Task:
             "version": VERSION,
             "config": config,
             "seed": self.seed,
-            "recordings": [stamp(clip) for clip in self.clips],
-            "classes": [self.system.class_of(clip) for clip in self.clips] if self.system.config.training else [],
+            "recordings": [stamp(clip) for clip in self.clips] + [[clip.year, *stamp(clip)] for clip in self.beside],
+            "classes": [self.system.class_of(clip) for clip in self.learnt] if self.system.config.training else [],
         }
         return {name: fingerprint(part) for name, part in parts.items()}
 
@@ -65,7 +75,7 @@ class Task:
         if training is None:
             return 0
         most = training.steps * training.batch * training.accumulation
-        return most if training.epochs is None else min(most, math.ceil(training.epochs * len(self.clips)))
+        return most if training.epochs is None else min(most, math.ceil(training.epochs * len(self.learnt)))
 
 
 def stamp(clip: Clip) -> list[str | int]:
@@ -81,8 +91,12 @@ def stamp(clip: Clip) -> list[str | int]:
 def make_plan(systems: Sequence[System], clips: Sequence[Clip], groups: Mapping[str, str], seed: int) -> list[Task]:
     """All tasks of a run, system by system. `groups` files machines by hand (`--group MyPump=periodic`).
 
+    Clips of other years than the first one's are learnt, and nothing else is done with them (`zoo.running.beside`).
+
     Raises: AsdzooError when no machine has training clips.
     """
+    also = [clip for clip in clips if clip.year != clips[0].year]
+    clips = [clip for clip in clips if clip.year == clips[0].year]
     training = [clip for clip in clips if clip.split == "train"]
     if not training:
         raise AsdzooError("no machine has training clips", "recordings to train on lie in MACHINE/train/*.wav")
@@ -90,12 +104,13 @@ def make_plan(systems: Sequence[System], clips: Sequence[Clip], groups: Mapping[
     tasks = []
     for system in systems:
         members: dict[str, list[str]] = {}
+        shared = sharing(system, groups)
         for machine in machines:
-            shared = {"all": "all", "group": group_of(machine, groups), "machine": machine}[system.config.train_on]
-            members.setdefault(shared, []).append(machine)
+            members.setdefault(shared(machine), []).append(machine)
         for group, names in sorted(members.items()):
             own = tuple(clip for clip in training if clip.machine in names)
             pseudo = system.config.pseudo
-            told = counted(own, pseudo, system.config.classes) if pseudo else {}
-            tasks.append(Task(system, group, tuple(names), seed, own, told))
+            more = beside(system, group, names, clips, also, groups)
+            told = counted((*own, *more), pseudo, system.config.classes) if pseudo else {}
+            tasks.append(Task(system, group, tuple(names), seed, own, more, told))
     return tasks

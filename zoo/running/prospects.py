@@ -67,11 +67,13 @@ def _is_here(system: System) -> bool:
     return isinstance(weights, str) and weights in known() and cached(weights) is not None
 
 
-def without_training(clips: Iterable[Clip]) -> dict[str, int]:
-    """Machine and section -> how many test clips it has, for those that have no training clips."""
+def without_training(clips: Sequence[Clip]) -> dict[str, int]:
+    """Machine and section -> how many test clips it has, for those without training clips of the first clip's year."""
     counts: dict[str, int] = {}
     trained = set()
     for clip in clips:
+        if clip.year != clips[0].year:
+            continue
         part = f"{clip.machine} {clip.section}"
         if clip.split == "train":
             trained.add(part)

@@ -32,7 +32,7 @@ def with_pseudo_labels(task: Task, folder: Path, store: WaveformStore, device: t
     system = task.system
     if system.config.pseudo is None:
         return task
-    wanted = [clip for part in untold(task.clips, system.config.classes) for clip in part]
+    wanted = [clip for part in untold(task.learnt, system.config.classes) for clip in part]
     if not wanted:
         return task
     path = folder / FILE
@@ -42,7 +42,7 @@ def with_pseudo_labels(task: Task, folder: Path, store: WaveformStore, device: t
         known = {}
     if {_key(clip) for clip in wanted} == set(known):
         return replace(task, told={clip: known[_key(clip)] for clip in wanted})
-    told = pseudo_labels(task.clips, system.config.pseudo, system.config.classes, system.hearing, store, device)
+    told = pseudo_labels(task.learnt, system.config.pseudo, system.config.classes, system.hearing, store, device)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -69,6 +69,7 @@ class RunInfo(Record):
 
     year: str | None = None
     data: str | None = None  # folder of the recordings, as it was typed
+    also: tuple[str, ...] = ()  # folders of other years whose training clips are learnt as well, as they were typed
     seed: int | None = None
     groups: dict[str, str] = {}  # machines filed by hand: machine -> group
     calibrate_on: Literal["train", "test"] = "train"

@@ -113,7 +113,7 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
         machines=task.machines,
         seed=task.seed,
         classes=tuple(task.classes),
-        clips=len(task.clips),
+        clips=len(task.learnt),
         trains=training is not None,
         untrained=network.untrained,
         cost=cost,

@@ -26,11 +26,13 @@ def training_data(task: Task, network: Network, store: WaveformStore, device: to
     """
     system = task.system
     positions = {clip.path: index for index, clip in enumerate(store.clips)}
-    index = np.array([positions[clip.path] for clip in task.clips], np.int64)
+    index = np.array([positions[clip.path] for clip in task.learnt], np.int64)
     number = {name: number for number, name in enumerate(task.classes)}
     extra = _auxiliary(task)
-    labels = np.array([number[name] for name in (*map(task.class_of, task.clips), *extra.classes)], np.int64)
-    names = [f"{clip.machine}/{clip.name}" for clip in task.clips] + list(extra.classes)
+    labels = np.array([number[name] for name in (*map(task.class_of, task.learnt), *extra.classes)], np.int64)
+    names = [f"{clip.machine}/{clip.name}" for clip in task.clips]
+    names += [f"{clip.year}/{clip.machine}/{clip.name}" for clip in task.beside]
+    names += extra.classes
 
     def read(chosen: Indices, samples: int | None, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
         of_store, made = np.flatnonzero(chosen < len(index)), np.flatnonzero(chosen >= len(index))
@@ -99,7 +101,7 @@ def _noise(config: NoiseConfig, task: Task, store: WaveformStore, index: Indices
         for number, clip in enumerate(store.clips)
         if "supplemental" in config.sources and clip.split == "supplemental" and clip.attributes == "noise"
     ]
-    machines = np.array([clip.machine for clip in task.clips])
+    machines = np.array([clip.machine for clip in task.learnt])
     if "machines" in config.sources and len(set(machines)) < 2 and far is None and not pool:
         raise AsdzooError(
             f"{task.system.name} mixes in the clips of other machines, and {machines[0]} is the only one",

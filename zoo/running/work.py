@@ -37,6 +37,7 @@ def do(task: Task, run: Run, store: WaveformStore, accelerator: Accelerator, wat
     mend(folder, watcher.note)
     hooks = watcher.begin_task(task, folder.trained)
     stages.train(task, folder, store, accelerator, hooks)
-    stages.embed(task.system, folder, store, accelerator, progress=watcher.embed(task.system.name, task.group))
+    of_year = store.chosen({index: clip for index, clip in enumerate(store.clips) if clip.year == task.year})
+    stages.embed(task.system, folder, of_year, accelerator, progress=watcher.embed(task.system.name, task.group))
     tables = stages.score(task.system, folder, accelerator, lambda sentence, part: notes.append((sentence, part)))
     return Outcome(task, tuple(tables), tuple(notes))

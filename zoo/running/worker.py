@@ -12,6 +12,7 @@ from zoo.data.clips import find_clips
 from zoo.data.store import WaveformStore
 from zoo.errors import AsdzooError
 from zoo.progress import Progress
+from zoo.running.beside import with_other_years
 from zoo.running.folder import Run
 from zoo.running.jobs import Job, Order, State, ordered_task
 from zoo.running.plan import Task
@@ -47,7 +48,8 @@ def run_task(run: Run, name: str) -> None:
 
 def _do(job: Job, order: Order, teller: "_Teller") -> None:
     accelerator = accelerator_for(order.device)
-    store = WaveformStore.open(find_clips(Path(order.data), order.year), Path(order.store))
+    clips = with_other_years(find_clips(Path(order.data), order.year), [Path(folder) for folder in order.also])
+    store = WaveformStore.open(clips, Path(order.store))
     outcome = do(ordered_task(order, store.clips), job.run, store, accelerator, teller.watcher)
     teller.tell(stage="scoring")
     frames = [table.frame for table in outcome.tables]

@@ -100,6 +100,7 @@ class Processes:
     data: Path
     store: Path
     device: str
+    also: Sequence[Path] = ()  # folders of other years
     pause: float = 0.25  # seconds between two looks at what is written
 
     def run(self, run: Run, tasks: Sequence[Task], watcher: Watcher) -> Iterator[Outcome]:
@@ -143,7 +144,7 @@ class Processes:
         unfinished = []
         with run.lock(LONGEST_WAIT):
             for task in tasks:
-                job, order = job_of(run, task), order_of(task, self.clips, self.data, self.store, self.device)
+                job, order = job_of(run, task), order_of(task, self.clips, self.data, self.store, self.device, self.also)
                 order.write(job.order_path)
                 unfinished.append(_Unfinished(task, job, order.code, Row(task, watcher)))
         return unfinished
