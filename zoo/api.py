@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.data.given import Waves
-    from zoo.data.store import WaveformStore
-    from zoo.running.scorer import Scorer
-    from zoo.scores import ScoreTable
+    from zoo.running.judge import Judge
     from zoo.threshold import Method
 
 __all__ = ["AsdzooError", "AsdzooWarning", "Run", "open_run", "recordings", "train"]
@@ -52,7 +50,6 @@ class Run:
         self._device = device
         self._folder = folder.Run(self.path).require()
         self._folder.info()
-        self._scorers: dict[tuple[str, str, str], Scorer] = {}
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, systems={self.systems}, machines={sorted(self.machines)})"
@@ -78,6 +75,12 @@ class Run:
             for machine, section in set(zip(frame["machine"], frame["section"], strict=True)):
                 found.setdefault(machine, set()).add(section)
         return {machine: sorted(sections) for machine, sections in sorted(found.items())}
+
+    @cached_property
+    def _judge(self) -> Judge:
+        from zoo.running.judge import Judge
+
+        return Judge(self._folder, self._device)
 
     @property
     def marks(self) -> list[str]:
@@ -165,10 +168,10 @@ class Run:
             advance, done = bars.counter("scoring"), 0
             for name in names:
                 for part in parts:
-                    if systems is None and not self._knows(name, part[0]):
+                    if systems is None and not self._judge.knows(name, part[0]):
                         _warn(f"{name} was not trained on {part[0]}: left out")
                         continue
-                    fresh, found = judged(self._table(name, *part, store), threshold, percentile)
+                    fresh, found = judged(self._judge.table(name, *part, store), threshold, percentile)
                     if found.note:
                         _warn(f"{name}, {' '.join(part)}: {found.note}")
                     rows.append(fresh)
@@ -194,29 +197,6 @@ class Run:
         for note in notes:
             _warn(note)
         return frame
-
-    def _table(self, name: str, machine: str, section: str, store: WaveformStore) -> ScoreTable:
-        """Scores of the training clips and of the store's clips of one machine and section."""
-        indices = [i for i, clip in enumerate(store.clips) if (clip.machine, clip.section) == (machine, section)]
-        if name in self.systems:
-            return self._scorer(name, machine, section).score(store, indices)
-        from zoo.running.fusion_door import fusion
-
-        members = [one for one in fusion().members(self._folder, name, machine) if self._knows(one, machine)]
-        tables = {one: self._scorer(one, machine, section).score(store, indices) for one in members}
-        return fusion().fused(self._folder, name, tables)
-
-    def _knows(self, name: str, machine: str) -> bool:
-        """Whether a system or ensemble has scores of a machine."""
-        return machine in set(self.scores(name)["machine"])
-
-    def _scorer(self, system: str, machine: str, section: str) -> Scorer:
-        from zoo.running.scorer import Scorer
-
-        key = (system, machine, section)
-        if key not in self._scorers:
-            self._scorers[key] = Scorer.load(self._folder, *key, self._device)
-        return self._scorers[key]
 
 
 def open_run(path: str | Path = DEFAULT_RUN, device: str = "auto") -> Run:

@@ -6,6 +6,7 @@
 import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,17 @@ class WaveformStore:
         store._progress = self._progress
         return store
 
+    def cut(self, parts: Sequence[tuple[int, int, int]]) -> "WaveformStore":
+        """Parts of its recordings, (index, first sample, samples) each, as recordings whose `below` is their number."""
+        clips, entries = [], []
+        for number, (index, first, samples) in enumerate(parts):
+            entry = self._entries[index]
+            clips.append(replace(self.clips[index], below=str(number)))
+            entries.append(entry._replace(samples=samples, offsets=[offset + first for offset in entry.offsets], checksums=[]))
+        store = WaveformStore(clips, entries, [self._maps[index] for index, _, _ in parts], [])
+        store._folders = [self._folders[index] for index, _, _ in parts]
+        return store
+
     def viewed(self, view: View) -> "WaveformStore":
         """The same clips as this view hears them, as the one channel of another store; computed views are made once and kept.
 
@@ -118,7 +130,9 @@ class WaveformStore:
             elif folder not in maps:
                 maps[folder] = computed(folder, view, channels, self._progress)
             place = view.needs - 1
-            checksums = [entry.checksums[view.channel]] if view.channel is not None else []  # what is computed has none
+            checksums = (
+                [] if view.channel is None or not entry.checksums else [entry.checksums[view.channel]]
+            )  # of what is made: none
             entries.append(entry._replace(offsets=[entry.offsets[place]], checksums=checksums, dead=[]))
             seen.append([maps[folder]])
         store = WaveformStore(self.clips, entries, seen, self.problems)

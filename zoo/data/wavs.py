@@ -59,6 +59,14 @@ def write_wav(path: Path, samples: npt.NDArray[Any], rate: int) -> None:
     soundfile.write(path, samples, rate, subtype="PCM_16" if samples.dtype == np.int16 else "FLOAT")
 
 
+def seconds_said(path: Path) -> float | None:
+    """How long a recording is by its header, None when it is gone or cannot be read; nothing is decoded."""
+    try:
+        return float(soundfile.info(path).duration)
+    except (OSError, soundfile.SoundFileError):
+        return None
+
+
 def without_duplicates(clips: Iterable[Clip]) -> tuple[list[Clip], list[Problem]]:
     """The clips whose (year, machine, section, split, name) comes for the first time, and an error for each other one."""
     first: dict[tuple[str, ...], Clip] = {}

@@ -81,6 +81,7 @@ def task_of(run: Run, system: str, machine: str) -> TaskFolder:
 def judged(table: ScoreTable, method: Method, percentile: float) -> tuple[pd.DataFrame, Threshold]:
     """The test clips of one part's table with `threshold` and `decision` (1: anomalous), from its training clips."""
     frame = table.frame
-    training, fresh = frame[frame["split"] == "train"], frame[frame["split"] == "test"]
+    training = frame[(frame["split"] == "train") & (frame["label"] != "anomaly")]
+    fresh = frame[frame["split"] == "test"]
     found = fit_threshold(training["score"].to_numpy(), method, percentile)
     return fresh.assign(threshold=found.value, decision=found.decide(fresh["score"].to_numpy())), found
