@@ -16,6 +16,8 @@ from zoo.metadata import Words
 from zoo.running.folder import Run
 from zoo.running.records import SystemInfo
 
+_OF_WAVES = {"speed": "speed perturbation", "noise": "noise addition", "mixup": "mixup"}  # of the block `augment`
+
 
 def ensemble_of(run: Run, name: str) -> Ensemble | None:
     """The ensemble whose scores are called `name`; None when they are those of one system."""
@@ -194,7 +196,9 @@ def _encoder_words(name: str) -> Words:
 def _augmentation(entries: Sequence[SystemInfo]) -> list[str]:
     trained = [entry for entry in entries if entry.config.get("training", {}) is not None]
     masks = [mask for entry in trained for mask in _everywhere(entry.block("model"), "augment") if isinstance(mask, Mapping)]
-    return ["SpecAugment"] if any(width for mask in masks for width in mask.values()) else []
+    of_waves = [block for entry in trained if isinstance(block := entry.config.get("augment"), Mapping)]
+    done = [word for key, word in _OF_WAVES.items() if any(block.get(key) is not None for block in of_waves)]
+    return done + (["SpecAugment"] if any(width for mask in masks for width in mask.values()) else [])
 
 
 def _classes(entry: SystemInfo) -> str:

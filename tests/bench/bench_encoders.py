@@ -4,6 +4,9 @@ For each system: embedding (waveform to embedding) and LoRA training in clips of
 the ideal. Ideal is what the device reaches in one large matrix product of the same type, measured in the same process; the work
 of a clip is counted by torch, and a training step counts twice the forward pass (gradients with respect to activations go
 through everything, those of the adapters are small). Each line is a process of its own, so that its peak memory is.
+
+`--reference transformers` holds the speech encoders and Whisper against the package used plainly: its feature extractor,
+its model, the mean of the last hidden state. Whisper's extractor fills each clip up to 30 s, as it is meant to be used.
 """
 
 import argparse
@@ -32,6 +35,15 @@ SYSTEMS = {
     "beats_lora": ["model.init=random"],
     "eat_lora": ["model.init=random"],
     "beats_eat": ["model.beats.init=random", "model.eat.init=random"],
+    "wav2vec2_frozen": [
+        "model.init=random",
+        "model.sizes={layers: 24, width: 1024, heads: 16, hidden: 4096, conv_norm: layer, conv_bias: true, pre_norm: true}",
+    ],
+    "hubert_frozen": ["model.init=random"],
+    "unispeech_sat_frozen": ["model.init=random"],
+    "wavlm_frozen": ["model.init=random"],
+    "whisper_frozen": ["model.init=random"],
+    "ced_frozen": ["model.init=random"],
 }
 
 
@@ -60,13 +72,44 @@ def ours(name: str) -> Any:
 
 
 def theirs(reference: Path, name: str) -> Any:
-    """What `build` of the reference's file gives."""
+    """What `build` of the reference's file gives; `transformers` is the package."""
+    if str(reference) == "transformers":
+        return Plain(name)
     spec = importlib.util.spec_from_file_location("reference", reference)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.build(name, CLASSES)
+
+
+class Plain(nn.Module):
+    """The encoder of a system as `transformers` has it, with random weights: waves to the mean of the last hidden state."""
+
+    def __init__(self, name: str) -> None:
+        import transformers
+
+        super().__init__()
+        network = ours(name)
+        sizes = load_system(name, SYSTEMS[name]).config.model.get("sizes", {})
+        self.whisper = name.startswith("whisper")
+        if self.whisper:
+            kind = {"d_model": 1280, "encoder_layers": 32, "encoder_attention_heads": 20, "encoder_ffn_dim": 5120}
+            config = transformers.WhisperConfig(**kind, decoder_layers=1)
+            self.model = transformers.WhisperModel(config).encoder.eval()
+            self.extractor = transformers.WhisperFeatureExtractor()
+            return
+        encoder = network.encoder
+        settings = getattr(transformers, f"{encoder.in_transformers}Config")
+        config = settings(**encoder.sizes.model_validate(sizes).for_transformers())
+        self.model = getattr(transformers, f"{encoder.in_transformers}Model")(config).eval()
+        self.extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=encoder.normalize)
+
+    def forward(self, waves: Tensor) -> Tensor:
+        heard = self.extractor([wave.cpu().numpy() for wave in waves], sampling_rate=16000, return_tensors="pt")
+        values = heard["input_features" if self.whisper else "input_values"].to(waves.device)
+        mean: Tensor = self.model(values).last_hidden_state.mean(1)
+        return mean
 
 
 def half(device: str) -> bool:
@@ -156,7 +199,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, help="clips of one pass; 64 on a GPU, 2 on a CPU")
     parser.add_argument("--repeats", type=int, help="20 on a GPU, 3 on a CPU")
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--reference", type=Path, metavar="FILE", help="another implementation to be held against")
+    parser.add_argument(
+        "--reference", type=Path, metavar="FILE", help="another implementation to be held against, or transformers"
+    )
     parser.add_argument("--measure", nargs=2, metavar=("SYSTEM", "TASK"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -29,6 +29,12 @@ class Source(Frozen):
         """Its name for people."""
         return self.repository if self.endpoint is None else f"{self.repository} at {self.endpoint.removeprefix('https://')}"
 
+    @property
+    def url(self) -> str:
+        """Its page."""
+        room = "" if self.repository_type == "model" else f"{self.repository_type}s/"
+        return f"{self.endpoint or 'https://huggingface.co'}/{room}{self.repository}"
+
 
 class Mirror(Frozen):
     """Another repository with the same file, or another site with the same repository."""
@@ -145,7 +151,8 @@ def _fetched(name: str, entry: Known, source: Source) -> Path:
         reason = " ".join(str(problem).split())[:300] or type(problem).__name__
         raise AsdzooError(
             f"cannot fetch {name} from {source.shown}: {reason}",
-            f"get {entry.file} some other way and give its path in model.weights; `asdzoo weights check FILE` verifies it",
+            f"get {' and '.join(entry.files(source))} of {source.url} into one folder some other way, and give the path of the "
+            "first in model.weights; `asdzoo weights check FILE` verifies it",
         ) from problem
     try:
         verify(name, path)

@@ -12,13 +12,21 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, NonNegativeInt
+from pydantic import BeforeValidator
 from torch import Tensor, nn
 
 from zoo.errors import AsdzooError
 
+
+def _readable(value: object) -> object:
+    listed = isinstance(value, list | tuple) and bool(value) and all(type(item) is int and item >= 0 for item in value)
+    if value not in ("last", "weighted") and not listed:
+        raise ValueError("layers are last, weighted, or numbers in a list, as in [4, 8]")
+    return value
+
+
 # last: the last layer's; [4, 8]: the mean of these, 0 is the input of the first; weighted: the learned sum of all
-Layers = Literal["last", "weighted"] | Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
+Layers = Annotated[Literal["last", "weighted"] | tuple[int, ...], BeforeValidator(_readable)]
 
 
 class LayerSum(nn.Module):

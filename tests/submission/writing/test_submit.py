@@ -201,13 +201,17 @@ def test_only_what_was_trained_was_augmented(make_run: MakeRun, tmp_path: Path, 
     run = make_run("2024")
     ScoreTable(table("2024", "beats_frozen", rules_of("2024").parts())).write(run.score_path("beats_frozen"))
     model = {"name": "pretrained", "encoder": "beats", "init": "random", "augment": {"frequency": 80, "time": 80}}
-    entry = {"config": {"model": model, "training": training}, "parameters": {"total": 9, "trainable": 0}, "macs": 20}
+    augment = {"speed": {"factors": [0.9, 1.1]}, "noise": None, "mixup": {"probability": 1.0}}
+    config = {"model": model, "training": training, "augment": augment}
+    entry = {"config": config, "parameters": {"total": 9, "trainable": 0}, "macs": 20}
     path = run.folder / "run.json"
     content = json.loads(path.read_text())
     content["systems"]["beats_frozen"] = entry
     path.write_text(json.dumps(content))
     assert submit(tmp_path, "--ensemble", "beats_frozen") == 0
-    assert Meta.model_validate(meta(tmp_path)).system.description["data_augmentation"] == (training and "SpecAugment")
+    assert Meta.model_validate(meta(tmp_path)).system.description["data_augmentation"] == (
+        training and "speed perturbation, mixup, SpecAugment"
+    )
 
 
 @pytest.mark.parametrize(

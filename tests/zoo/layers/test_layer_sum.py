@@ -71,8 +71,9 @@ def test_detectors_are_given_the_chosen_layers_too() -> None:
     ("settings", "message"),
     [
         (["model.layers=[3]"], "model.layers names layer 3, the encoder has 2"),
-        (["model.layers=[]"], "layers"),
-        (["model.layers=first"], "layers"),
+        (["model.layers=[]"], r"model: layers: layers are last, weighted, or numbers in a list, as in \[4, 8\]"),
+        (["model.layers=first"], "layers are last, weighted, or numbers in a list"),
+        (["model.layers=[-1]"], "layers are last, weighted, or numbers in a list"),
         (["model.layers=weighted", "model.loss=null", "model.tuning.mode=frozen", "model.projection=null"], "are learned"),
     ],
 )
