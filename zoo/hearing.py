@@ -1,6 +1,6 @@
 """What of the recordings reaches a network: which view, at which rate, how much of a clip at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,8 +10,10 @@ from pydantic import PositiveFloat, field_validator, model_validator
 from torch import Tensor
 
 from zoo.config import Frozen
+from zoo.data.clips import Clip
 from zoo.data.store import WaveformStore
 from zoo.data.views import View, view_of
+from zoo.data.years import OWN
 from zoo.errors import AsdzooError
 from zoo.networks import Embedder, InputShape, with_parts
 from zoo.training.sampling import Indices
@@ -26,8 +28,9 @@ class InputConfig(Frozen):
     sample_rate: Literal[16000] = 16000  # Hz, of every year of the challenge
     view: str = "near"  # near, far, channel:N, mean, subtracted or spectral_subtracted; `channel: N` is short for channel:N
     seconds: PositiveFloat | None = None  # shorter clips are repeated, longer ones cropped; null: clips keep their length
-    longer: Literal["first", "windows", "whole"] = "first"  # scoring: a longer clip's first seconds, the mean over windows, or
-    # whole: every clip at its own length, and `seconds` are those of training crops
+    # scoring a longer clip: its first seconds, the mean over windows, or whole: every clip at its own length, and `seconds` are
+    # those of training crops; auto: windows of recordings of one's own, and the first seconds of the challenge's
+    longer: Literal["auto", "first", "windows", "whole"] = "auto"
 
     @model_validator(mode="before")
     @classmethod
@@ -96,7 +99,7 @@ class Hearing:
         heard = store.viewed(self.view)
         rows: list[np.ndarray] = []
         for start in range(0, len(indices), batch):
-            windows = [list(self._windows(int(heard.lengths[index]))) for index in indices[start : start + batch]]
+            windows = [list(self._windows(heard, index)) for index in indices[start : start + batch].tolist()]
             clips = np.repeat(indices[start : start + batch], [len(each) for each in windows])
             starts = np.concatenate(windows)
             pieces = []
@@ -120,11 +123,23 @@ class Hearing:
                 begin, longest = end, window
         yield slice(begin, len(lengths))
 
-    def _windows(self, length: int) -> Iterator[int]:
+    def _windows(self, heard: WaveformStore, index: int) -> Iterator[int]:
         """Where the windows of a clip start: side by side, the last one flush with the end."""
-        samples = self.shape.samples or self._long
-        if length <= samples or (self.shape.samples is not None and self.config.longer == "first"):
+        samples, length = self.shape.samples or self._long, int(heard.lengths[index])
+        if length <= samples or self._only_first(heard.clips[index]):
             yield 0
             return
         yield from range(0, length - samples, samples)
         yield length - samples
+
+    def _only_first(self, clip: Clip) -> bool:
+        """Whether of a clip that is longer than the input only the beginning is scored."""
+        first = self.config.longer == "first" or (self.config.longer == "auto" and clip.year != OWN)
+        return first and self.shape.samples is not None
+
+    def unheard(self, store: WaveformStore, indices: Iterable[int]) -> tuple[int, float]:
+        """Of how many of these clips a part is not heard in scoring, and how many seconds that is."""
+        samples = self.shape.samples or 0
+        cut = [int(store.lengths[index]) - samples for index in indices if self._only_first(store.clips[index])]
+        cut = [length for length in cut if length > 0]
+        return len(cut), sum(cut) / self.config.sample_rate

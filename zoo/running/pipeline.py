@@ -184,6 +184,7 @@ def score_new(run: Run, store: WaveformStore, found_in: Path, accelerator: Accel
             with folder.lock():
                 stages.embed(system, folder, store, accelerator, keep_absent=True, progress=progress)
                 parts += stages.score(system, folder, accelerator, partial(_keep, notes))
+            notes += stages.unheard(system, folder, store)
         tables.append(_write_scores(run, system, parts, notes, info.calibrate_on, watcher))
     return tables
 

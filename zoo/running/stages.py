@@ -234,6 +234,18 @@ def embed(
         progress(done + 1, len(machines))
 
 
+def unheard(system: System, folder: TaskFolder, store: WaveformStore) -> list[tuple[str, str]]:
+    """Notes as `score` gives them, on the machines whose clips are longer than what is scored of them."""
+    found = []
+    for machine in folder.info().machines:
+        own = [i for i, clip in enumerate(store.clips) if clip.machine == machine and clip.split in ("train", "test")]
+        clips, seconds = system.hearing.unheard(store, own)
+        if clips:
+            found.append(f"{machine}: {seconds:,.1f} s of {clips} clips go unheard")
+    heard = f"of longer clips the first {system.config.input.seconds:g} s are scored; --set input.longer=windows hears all"
+    return [(heard, part) for part in found]
+
+
 def score(system: System, folder: TaskFolder, accelerator: Accelerator, note: Callable[[str, str], None]) -> list[ScoreTable]:
     """Score tables of the task's machines, from their embeddings: training clips leave-one-out, then test clips.
 

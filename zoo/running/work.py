@@ -40,4 +40,5 @@ def do(task: Task, run: Run, store: WaveformStore, accelerator: Accelerator, wat
     of_year = store.chosen({index: clip for index, clip in enumerate(store.clips) if clip.year == task.year})
     stages.embed(task.system, folder, of_year, accelerator, progress=watcher.embed(task.system.name, task.group))
     tables = stages.score(task.system, folder, accelerator, lambda sentence, part: notes.append((sentence, part)))
+    notes += stages.unheard(task.system, folder, store)
     return Outcome(task, tuple(tables), tuple(notes))

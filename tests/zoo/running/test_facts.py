@@ -142,3 +142,32 @@ def test_nothing_to_score(data: Path, run: Run, tmp_path: Path, capsys: pytest.C
     write_wav(tmp_path / "later" / "MyPump" / "train" / "x.wav", 0.3)
     assert score(tmp_path / "later", run) == 2
     assert "there is nothing to score in" in capsys.readouterr().err
+
+
+def test_all_of_a_recording_of_ones_own_is_heard(tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_tree(tmp_path, "own", machines=["A", "B"], domains=False, train=6, test=0, seconds=3.0)
+    generator = np.random.default_rng(0)
+    wave = generator.normal(size=48_000) / 20
+    other = wave.copy()
+    other[35_000:] += generator.normal(size=13_000) / 5  # beyond the two seconds of the input
+    for name, samples in (("same", wave), ("other", other)):
+        write_wav(data / "A" / "test" / f"{name}.wav", samples=samples)
+    system, steps = "dual_branch_cnn_tiny", ["--set", "training.steps=1"]
+    assert train(data, run, system, *steps) == 0
+    assert "are scored; --set input.longer" not in capsys.readouterr().err
+    assert run.scores(system).frame.query("split == 'test'")["score"].nunique() == 2
+    assert train(data, run, system, *steps, "--set", "input.longer=first") == 0
+    said = (
+        f"{system}: of longer clips the first 2 s are scored; --set input.longer=windows hears all "
+        "(A: 8.0 s of 8 clips go unheard, B: 6.0 s of 6 clips go unheard)"
+    )
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert run.scores(system).frame.query("split == 'test'")["score"].nunique() == 1
+
+
+def test_of_the_challenges_recordings_the_beginning_is_heard_and_said(
+    tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_tree(tmp_path, "2024", machines=["fan"], train=6, test=0, seconds=2.5)
+    assert train(data, run, "dual_branch_cnn_tiny", "--set", "training.steps=1", "--year", "2024") == 0
+    assert "(fan: 3.0 s of 6 clips go unheard)" in " ".join(capsys.readouterr().err.split())
