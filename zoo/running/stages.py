@@ -242,6 +242,8 @@ def unheard(system: System, folder: TaskFolder, store: WaveformStore) -> list[tu
         clips, seconds = system.hearing.unheard(store, own)
         if clips:
             found.append(f"{machine}: {seconds:,.1f} s of {clips} clips go unheard")
+    if not found:
+        return []
     heard = f"of longer clips the first {system.config.input.seconds:g} s are scored; --set input.longer=windows hears all"
     return [(heard, part) for part in found]
 
