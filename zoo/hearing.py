@@ -10,7 +10,6 @@ from pydantic import PositiveFloat, field_validator, model_validator
 from torch import Tensor
 
 from zoo.config import Frozen
-from zoo.data.clips import Clip
 from zoo.data.store import WaveformStore
 from zoo.data.views import View, view_of
 from zoo.data.years import OWN
@@ -99,7 +98,9 @@ class Hearing:
         heard = store.viewed(self.view)
         rows: list[np.ndarray] = []
         for start in range(0, len(indices), batch):
-            windows = [list(self._windows(heard, index)) for index in indices[start : start + batch].tolist()]
+            windows = [
+                list(self._windows(int(heard.lengths[i]), heard.clips[i].year)) for i in indices[start : start + batch].tolist()
+            ]
             clips = np.repeat(indices[start : start + batch], [len(each) for each in windows])
             starts = np.concatenate(windows)
             pieces = []
@@ -123,23 +124,23 @@ class Hearing:
                 begin, longest = end, window
         yield slice(begin, len(lengths))
 
-    def _windows(self, heard: WaveformStore, index: int) -> Iterator[int]:
+    def _windows(self, length: int, year: str = OWN) -> Iterator[int]:
         """Where the windows of a clip start: side by side, the last one flush with the end."""
-        samples, length = self.shape.samples or self._long, int(heard.lengths[index])
-        if length <= samples or self._only_first(heard.clips[index]):
+        samples = self.shape.samples or self._long
+        if length <= samples or self._only_first(year):
             yield 0
             return
         yield from range(0, length - samples, samples)
         yield length - samples
 
-    def _only_first(self, clip: Clip) -> bool:
-        """Whether of a clip that is longer than the input only the beginning is scored."""
-        first = self.config.longer == "first" or (self.config.longer == "auto" and clip.year != OWN)
+    def _only_first(self, year: str) -> bool:
+        """Whether of a clip of that year that is longer than the input only the beginning is scored."""
+        first = self.config.longer == "first" or (self.config.longer == "auto" and year != OWN)
         return first and self.shape.samples is not None
 
     def unheard(self, store: WaveformStore, indices: Iterable[int]) -> tuple[int, float]:
         """Of how many of these clips a part is not heard in scoring, and how many seconds that is."""
         samples = self.shape.samples or 0
-        cut = [int(store.lengths[index]) - samples for index in indices if self._only_first(store.clips[index])]
+        cut = [int(store.lengths[index]) - samples for index in indices if self._only_first(store.clips[index].year)]
         cut = [length for length in cut if length > 0]
         return len(cut), sum(cut) / self.config.sample_rate
