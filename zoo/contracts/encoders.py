@@ -93,6 +93,24 @@ class EncoderContract:
         assert tokens.shape[1] > encoder.layout.front
         assert tokens.isfinite().all()
 
+    def test_half_precision_is_near(self) -> None:
+        encoder = self.made()
+        features, _ = encoder.features(self.waves(1.0))
+        with torch.autocast("cpu", torch.bfloat16):
+            half = encoder(features).float()
+        assert torch.nn.functional.cosine_similarity(half.flatten(), encoder(features).flatten(), dim=0) > 0.99
+
+    def test_recomputed_activations_give_the_same_gradients(self) -> None:
+        encoder = self.made()
+        parameters = list(encoder.get_submodule(encoder.layer_list).requires_grad_(True).parameters())
+        features, _ = encoder.features(self.waves(1.0))
+        found = []
+        for encoder.checkpointing in (False, True):
+            loss = sum(state.square().mean() for state in encoder.hidden_states(features))
+            found.append(torch.autograd.grad(loss, parameters, allow_unused=True))  # type: ignore[arg-type]
+        for plain, again in zip(*found, strict=True):
+            torch.testing.assert_close(plain, again)
+
     def test_every_matrix_is_there_in_every_layer(self) -> None:
         encoder = self.made()
         assert encoder.matrices
