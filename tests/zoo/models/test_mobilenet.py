@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from submission.cli import main
+from tests.zoo.trees import write_tree
 from zoo.data.clips import Clip
 from zoo.detectors import class_odds
 from zoo.errors import AsdzooError
@@ -54,6 +56,16 @@ def test_one_class_is_refused() -> None:
     with pytest.raises(AsdzooError, match="there is one") as caught:
         build(SMALL, SHAPE, 1)
     assert "--systems autoencoder" in caught.value.hint
+
+
+def test_one_machine_alone_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_tree(tmp_path / "data", "own", machines=["MyPump"])
+    where = ["--data", str(data), "--run", str(tmp_path / "run"), "--device", "cpu"]
+    command = ["train-all", *where, "--systems", "mobilenet_tiny", "--set", "classes=machine"]
+    assert main(command) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "error: mobilenet tells classes from one another, and there is one" in said
+    assert "hint: train it on more machines" in said
 
 
 def test_the_score_is_that_of_the_likeliest_class_of_the_machine() -> None:
