@@ -249,7 +249,9 @@ def train(
     opened = folder.Run(Path(run))
     with Display() as display:
         accelerator = accelerator_for(device)
-        store = WaveformStore.open(clips, opened.folder.parent / ".waves", progress=display.counter("decoding"))
+        store = WaveformStore.open(
+            clips, opened.folder.parent / ".waves", progress=display.counter("decoding"), say=display.note
+        )
         for sentence in shortened(store.problems):
             display.note(sentence)
         executor = Here(store, accelerator)

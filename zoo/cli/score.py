@@ -122,7 +122,7 @@ def _score_data(run: Run, data: Path, year: str | None, device: str, strict: boo
     clips = find_clips(data, year or run.info().year, lone="test")
     with run.lock(), Display() as display:
         accelerator = accelerator_for(device)
-        store = WaveformStore.open(clips, run.folder.parent / ".waves", progress=display.counter("decoding"))
+        store = WaveformStore.open(clips, run.folder.parent / ".waves", progress=display.counter("decoding"), say=display.note)
         say_problems(store.problems, strict)
         tables = score_new(run, store, data, accelerator, display.watcher)
     say_summary(run, tables)

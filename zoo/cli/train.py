@@ -91,7 +91,7 @@ def train_all(
     with Display() as display:
         kept = run.folder.parent / ".waves"
         accelerator = accelerator_for(device)  # also to say at once that there is no such device
-        store = WaveformStore.open(clips, kept, progress=display.counter("decoding"))
+        store = WaveformStore.open(clips, kept, progress=display.counter("decoding"), say=display.note)
         say_problems(store.problems, strict)
         on = cast("Literal['train', 'test']", calibrate_on)
         doing: Executor = Here(store, accelerator)

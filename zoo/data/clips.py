@@ -31,6 +31,7 @@ from zoo.data.names import (
     section_of_folder,
 )
 from zoo.data.problems import Problem, shown
+from zoo.data.remembered import keep
 from zoo.data.years import OWN, YEARS
 from zoo.errors import AsdzooError
 
@@ -78,6 +79,7 @@ def find_clips(root: Path, year: str | None = None, lone: Split = "train") -> Re
     kept, said = without_copies([(path, clips) for path, clips in found if clips])
     if not kept:
         raise AsdzooError(f"{root} holds no recordings of {year}", str(problems[0]) if problems else "look with asdzoo scan")
+    keep()
     order: dict[Split, int] = {"train": 0, "test": 1, "supplemental": 2}
     kept.sort(key=lambda clip: (clip.machine, clip.section, order[clip.split], clip.name, str(clip.path)))
     return Recordings(kept, problems + said + list(_odd(kept)))

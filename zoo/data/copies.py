@@ -46,20 +46,20 @@ def _key(clip: Clip) -> _Key:
 def _within(path: Path, clips: list[Clip]) -> tuple[list[Clip], list[Problem]]:
     """Copies in one machine folder."""
     problems = []
-    names = {(*_key(clip), clip.path.parent, bare_name(clip.path.name)) for clip in clips}
-    equal = _equal(sorted(clips, key=lambda clip: copied_name(bare_name(clip.path.name)) is not None))
+    originals = {clip: original for clip in clips if (original := copied_name(bare_name(clip.path.name))) is not None}
+    names = {(*_key(clip), clip.path.parent, bare_name(clip.path.name)) for clip in clips} if originals else set()
+    sooner = sorted(clips, key=lambda clip: clip in originals) if originals else clips  # originals before their copies
+    equal = _equal(sooner) if originals else {}
     by_name = []
-    for clip in clips:
-        original = copied_name(bare_name(clip.path.name))
-        beside = original is not None and (*_key(clip), clip.path.parent, original) in names
-        if beside and (clip.year != OWN or clip.path in equal):
+    for clip, original in originals.items():
+        if (*_key(clip), clip.path.parent, original) in names and (clip.year != OWN or clip.path in equal):
             by_name.append(clip)
     if by_name:
         sentence = f"holds {len(by_name)} file(s) whose names say that they are copies, left out, first {_first(by_name)}"
         problems.append(Problem("warning", path, sentence))
-    rest = [clip for clip in clips if clip not in set(by_name)]
-    doubtful = [clip for clip in rest if clip.year == OWN or clip.split != "test"]
-    equal = _equal(sorted(doubtful, key=lambda clip: copied_name(bare_name(clip.path.name)) is not None))  # originals first
+    rest = [clip for clip in clips if clip not in set(by_name)] if by_name else clips
+    left = set(rest)
+    equal = _equal(clip for clip in sooner if clip in left and (clip.year == OWN or clip.split != "test"))
     same = [clip for clip in rest if clip.path in equal]
     if same:
         first = f"{_first(same)} is {shown(Path(equal[same[0].path].name))}"

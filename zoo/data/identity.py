@@ -1,40 +1,71 @@
-"""Which recordings are the same file: a hash of a few blocks tells most apart, what is left is compared byte by byte."""
+"""Which recordings are the same file: a hash of three blocks tells most apart, a hash of all bytes the others.
 
-import filecmp
+Both are remembered as long as a file stays what it was (`zoo.data.remembered`), so that they are computed once.
+"""
+
 import hashlib
-import os
 import stat
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
 
-_BLOCK = 4096  # bytes
-_BLOCKS = 8  # of a file, the first and the last among them
+from zoo.data.headers import BLOCK, facts_of_header
+from zoo.data.remembered import Remembered, recall
 
 
 def block_hash(path: Path) -> str:
-    """Sixteen hexadecimal digits of a file's size and of eight blocks of it, spread evenly; "" when it cannot be read."""
+    """Sixteen hexadecimal digits of a file's size and of its first, middle and last block; "" when it cannot be read."""
+    found = glance(path)
+    return found.blocks if found else ""
+
+
+def content_hash(path: Path) -> str:
+    """Thirty-two hexadecimal digits of all bytes of a file; "" when it cannot be read."""
     try:
         status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for somebody to write into it
+            return ""
+        known = recall(path, status)
+        if not known.content:
+            with path.open("rb", buffering=0) as file:
+                known.learn(content=hashlib.file_digest(file, "sha256").hexdigest()[:32])
+        return known.content
     except (OSError, ValueError):
         return ""
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for somebody to write into it
-        return ""
-    return _block_hash(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-@lru_cache(maxsize=1 << 17)  # a command asks when it looks for copies and again when it opens the store
-def _block_hash(path: Path, size: int, mtime: int, ctime: int) -> str:
-    starts = sorted({max(size - _BLOCK, 0) * number // (_BLOCKS - 1) for number in range(_BLOCKS)})
-    digest = hashlib.sha256(str(size).encode())
+def learn_content(path: Path, content: str) -> None:
+    """Take over the hash of a file's bytes from whoever noted it of this very file."""
     try:
+        known = recall(path, path.stat())
+    except (OSError, ValueError):
+        return
+    if not known.content:
+        known.learn(content=content)
+
+
+def glance(path: Path) -> Remembered | None:
+    """What three blocks of a file tell: their hash, and where a wav's header suffices, its facts; None: it cannot be read."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        known = recall(path, status)
+        if known.blocks:
+            return known
+        size = status.st_size
+        digest = hashlib.sha256(str(size).encode())
+        middle = max(size - BLOCK, 0) // 2
         with path.open("rb", buffering=0) as file:
-            for start in starts:
-                file.seek(start, os.SEEK_SET)
-                digest.update(file.read(_BLOCK))
-    except OSError:
-        return ""
-    return digest.hexdigest()[:16]
+            blocks = [file.read(BLOCK)]
+            for start in (middle, max(size - BLOCK, 0)):
+                file.seek(start)
+                blocks.append(file.read(BLOCK))
+            digest.update(b"".join(blocks))
+            facts = known.facts or facts_of_header(file, size, blocks[0], middle, blocks[1])
+            known.learn(blocks=digest.hexdigest()[:16], facts=facts)
+        return known
+    except (OSError, ValueError):
+        return None
 
 
 def equal_files(paths: Iterable[Path]) -> dict[Path, Path]:
@@ -42,21 +73,18 @@ def equal_files(paths: Iterable[Path]) -> dict[Path, Path]:
 
     Empty files, and what cannot be read, equal nothing.
     """
-    by_size: dict[int, list[Path]] = {}
+    alike: dict[str, list[Path]] = {}
     for path in paths:
-        try:
-            by_size.setdefault(path.stat().st_size, []).append(path)
-        except (OSError, ValueError):
-            continue
+        if (found := glance(path)) and found.size:
+            alike.setdefault(found.blocks, []).append(path)
     equal: dict[Path, Path] = {}
-    for size, same_size in by_size.items():
-        first: dict[str, list[Path]] = {}
-        for path in same_size if size and len(same_size) > 1 else ():
-            if not (digest := block_hash(path)):
+    for candidates in alike.values():
+        first: dict[str, Path] = {}
+        for path in candidates if len(candidates) > 1 else ():
+            if not (digest := content_hash(path)):
                 continue
-            original = next((other for other in first.get(digest, ()) if filecmp.cmp(path, other, shallow=False)), None)
-            if original is None:
-                first.setdefault(digest, []).append(path)
+            if digest in first:
+                equal[path] = first[digest]
             else:
-                equal[path] = original
+                first[digest] = path
     return equal

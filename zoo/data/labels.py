@@ -109,6 +109,8 @@ def labelled(
     clips: Sequence[tuple[str, Clip]], labels: Mapping[str, Annotation], machine_folder: Path
 ) -> tuple[list[Clip], list[Problem]]:
     """The clips (each with its split folder's name) with what `labels` says of them, and what is odd about it."""
+    if not labels:
+        return [clip for _, clip in clips], []
     chosen: dict[int, str] = {}
     for number, (folder, clip) in enumerate(clips):
         key = next((key for key in _keys(folder, clip) if key in labels), None)

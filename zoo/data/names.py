@@ -88,7 +88,7 @@ def parse_name(name: str, folder: str = "") -> ClipName | None:
     stem = bare_name(name)
     split = SPLIT_FOLDERS.get(folder)
     if match := _ID_NAME.fullmatch(stem):
-        label = cast(Label | None, match["label"])
+        label = cast("Label | None", match["label"])
         return ClipName(match["section"], match["index"], split or "test", label=label, form="id")
     if split != "supplemental" and (match := _SECTION_NAME.fullmatch(stem)):
         domain = match["domain"] or {"source_test": "source", "target_test": "target"}.get(folder)
@@ -96,9 +96,9 @@ def parse_name(name: str, folder: str = "") -> ClipName | None:
         return ClipName(
             section=match["section"],
             index=match["index"],
-            split=split or cast(Split | None, match["split"]) or "test",
-            domain=cast(Domain | None, domain),
-            label=cast(Label | None, match["label"]),
+            split=split or cast("Split | None", match["split"]) or "test",
+            domain=cast("Domain | None", domain),
+            label=cast("Label | None", match["label"]),
             attributes=None if hidden else match["attributes"] or None,
             hidden=hidden,
         )
@@ -125,7 +125,8 @@ def bare_name(name: str) -> str:
     >>> bare_name("gearbox/train/section_00_source_train_normal_0000_volt_1.5_wt_50")
     'section_00_source_train_normal_0000_volt_1.5_wt_50'
     """
-    last = PurePosixPath(name.replace("\\", "/")).name
+    plain = "/" not in name and "\\" not in name and name != "."  # most are, and a path takes its time
+    last = name if plain else PurePosixPath(name.replace("\\", "/")).name
     stem, dot, ending = last.rpartition(".")
     return stem if stem and (dot + ending).lower() in AUDIO else last
 

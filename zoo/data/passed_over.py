@@ -152,8 +152,9 @@ def _other_problems(folders: Sequence[Folder], machines: Sequence[MachineFolder]
                 "warning", path, f"is not read there: a {LABELS} stands in its machine's folder, for example {places}"
             )
     packed = [folder.path / name for folder in folders for name in folder.others if name.lower().endswith(PACKED)]
-    have = {(machine.machine, found.path.name) for machine in machines for found in machine.recordings}
-    yield from packed_problems(packed, have)
+    if packed:
+        have = {(machine.machine, found.path.name) for machine in machines for found in machine.recordings}
+        yield from packed_problems(packed, have)
 
 
 def _count(paths: Sequence[Path]) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from zoo.data.clips import Clip, Recordings
-from zoo.data.decoding import Decoding
+from zoo.data.facts import Facts, decoded_facts, known_facts
 from zoo.data.problems import Problem
+from zoo.data.remembered import keep
 from zoo.data.training_clips import degenerate
 from zoo.data.wavs import SAMPLE_RATE, without_duplicates
 from zoo.data.years import OWN, YEARS
@@ -48,28 +49,18 @@ class Scan:
         return [problem for problem in self.problems if problem.severity == "error"]
 
 
-class _Facts(NamedTuple):
-    seconds: float
-    rate: int
-    channels: int
-    dead: list[int]  # channels in which nothing changes
-    problems: tuple[Problem, ...]
-    usable: bool
-
-
 def scan(clips: Iterable[Clip], workers: int | None = None, progress: Progress = unseen) -> Scan:
-    """Decode every clip, `workers` at a time (None: one thread a core), and say everything that is wrong with them.
+    """Look at every clip and say everything that is wrong with them.
+
+    Of an integer wav its header and a few blocks tell all that decoding would; others are decoded, `workers` at a time (None:
+    one thread a core). What was found of a file is remembered until it changes.
 
     `progress` is called with (clips done, clips to do). What is wrong with the data is never raised: it is in `problems`.
     """
     unique, problems = without_duplicates(clips)
     problems = [*(clips.problems if isinstance(clips, Recordings) else ()), *problems]
-    facts: dict[Clip, _Facts] = {}
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        for done, (clip, found) in enumerate(zip(unique, pool.map(_facts, unique), strict=True), start=1):
-            facts[clip] = found
-            progress(done, len(unique))
-    usable: dict[Clip, _Facts] = {}
+    facts = _all_facts(unique, workers, progress)
+    usable: dict[Clip, Facts] = {}
     for machine in _grouped(unique, lambda clip: (clip.year, clip.machine)):
         good = {clip: facts[clip] for clip in machine if facts[clip].usable}
         dead = {clip for clip, found in good.items() if len(found.dead) == found.channels}
@@ -82,21 +73,28 @@ def scan(clips: Iterable[Clip], workers: int | None = None, progress: Progress =
     return Scan(rows, problems)
 
 
-def _facts(clip: Clip) -> _Facts:
-    decoding = Decoding(clip.path)
-    for _ in decoding.blocks():
-        pass
-    if decoding.usable and round(decoding.frames * SAMPLE_RATE / decoding.rate) < 1:
-        sentence = f"is so short that nothing of it is left at {SAMPLE_RATE} Hz"
-        decoding.problems.append(Problem("error", clip.path, sentence))
-    return _Facts(decoding.seconds, decoding.rate, decoding.channels, decoding.dead, tuple(decoding.problems), decoding.usable)
+def _all_facts(clips: Sequence[Clip], workers: int | None, progress: Progress) -> dict[Clip, Facts]:
+    facts: dict[Clip, Facts] = {}
+    doubtful = []
+    for clip in clips:
+        if found := known_facts(clip):
+            facts[clip] = found
+            progress(len(facts), len(clips))
+        else:
+            doubtful.append(clip)
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        for clip, found in zip(doubtful, pool.map(decoded_facts, doubtful), strict=True):
+            facts[clip] = found
+            progress(len(facts), len(clips))
+    keep()
+    return facts
 
 
 def _grouped(clips: Iterable[Clip], key: Callable[[Clip], Any]) -> list[list[Clip]]:
     return [list(group) for _, group in groupby(sorted(clips, key=key), key)]
 
 
-def _row(section: Sequence[Clip], facts: Mapping[Clip, _Facts]) -> Row:
+def _row(section: Sequence[Clip], facts: Mapping[Clip, Facts]) -> Row:
     usable = [clip for clip in section if clip in facts]
     train = [clip for clip in usable if clip.split == "train"]
     seconds = [facts[clip].seconds for clip in usable]
@@ -116,7 +114,7 @@ def _row(section: Sequence[Clip], facts: Mapping[Clip, _Facts]) -> Row:
     )
 
 
-def _recording_problems(facts: Mapping[Clip, _Facts]) -> Iterator[Problem]:
+def _recording_problems(facts: Mapping[Clip, Facts]) -> Iterator[Problem]:
     """What is odd about a machine's recordings taken together."""
     if not facts:
         return

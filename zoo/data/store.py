@@ -19,6 +19,7 @@ from torch import Tensor
 from zoo.data.clips import Clip, Recordings
 from zoo.data.decoding import FULL_SCALE, Samples
 from zoo.data.problems import Problem
+from zoo.data.space import Say, unsaid
 from zoo.data.stored import Entry, machine_key, open_machines
 from zoo.data.stored_views import computed
 from zoo.data.training_clips import degenerate
@@ -54,13 +55,14 @@ class WaveformStore:
         rate: int = SAMPLE_RATE,
         workers: int | None = None,
         progress: Progress = unseen,  # recordings
+        say: Say = unsaid,  # how much is going to be decoded, where it is much
     ) -> "WaveformStore":
         """Open the store of these clips in `folder`, decoding what is not there yet with `workers` threads (None: one a core).
 
         Recordings of another rate (Hz) are resampled. Broken ones and second ones of a name are left out and listed in
         `problems`. One process writes at a time; others wait.
 
-        Raises: AsdzooError when no clip can be read, or the store cannot be written.
+        Raises: AsdzooError when no clip can be read, or the store cannot be written, or the disk is too small.
         """
         passed_over = clips.problems if isinstance(clips, Recordings) else []
         unique, problems = without_duplicates(clips)
@@ -71,7 +73,7 @@ class WaveformStore:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / ".lock"):
-                opened = open_machines(folder, machines, rate, workers or os.cpu_count() or 1, progress)
+                opened = open_machines(folder, machines, rate, workers or os.cpu_count() or 1, progress, say)
         except OSError as problem:
             raise AsdzooError(
                 f"cannot write the waveform store {folder}: {problem.strerror or problem}",

@@ -6,8 +6,9 @@
       channel_0.i16   the samples of channel 0 of all recordings, one after the other, little-endian
       channel_1.i16   the same of channel 1, where recordings have one (2026: 0 is the near microphone, 1 the far one)
 
-A folder serves as long as each wanted recording still has the path, size, modification time and hash of a few blocks that the
-index says, under the same section, split and name; it may hold more than is wanted. Otherwise it is written anew.
+A folder serves as long as each wanted recording still has the path, size, times and hash of a few blocks that the index says,
+or, where it was moved, copied or touched, the same bytes; under the same section, split and name. It may hold more
+than is wanted. Otherwise it is written anew.
 """
 
 import json
@@ -27,12 +28,14 @@ import numpy as np
 
 from zoo.data.clip import Clip
 from zoo.data.decoding import Decoding, Samples, resampled
-from zoo.data.identity import block_hash
+from zoo.data.identity import block_hash, content_hash, learn_content
 from zoo.data.problems import Problem
+from zoo.data.remembered import keep
+from zoo.data.space import Say, require_space
 from zoo.files import whole_folder, write_json
 from zoo.progress import Progress
 
-_FORM = 3  # of the folder; another number in an index means that it is written anew
+_FORM = 4  # of the folder; another number in an index means that it is written anew
 _IN_MEMORY = 2 << 20  # bytes of a channel of one recording, about a minute; the rest waits on disk
 
 
@@ -49,6 +52,8 @@ class Entry(NamedTuple):
     blocks: str = ""  # hash of a few blocks of the file
     dead: list[int] = []  # noqa: RUF012  (a NamedTuple copies nothing, and nobody appends) channels in which nothing changes
     checksums: list[int] = []  # noqa: RUF012  CRC-32 of its samples in each channel
+    content: str = ""  # hash of all bytes of the file
+    changed: int = 0  # when the file's bytes, times, name or rights last changed (st_ctime), nanoseconds
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,13 @@ class Machine:
     problems: list[Problem]
 
 
-def open_machines(folder: Path, machines: dict[str, list[Clip]], rate: int, workers: int, progress: Progress) -> list[Machine]:
-    """The folders of all machines, those written that do not serve. The caller holds the lock. Raises: OSError."""
+def open_machines(
+    folder: Path, machines: dict[str, list[Clip]], rate: int, workers: int, progress: Progress, say: Say
+) -> list[Machine]:
+    """The folders of all machines, those written that do not serve. The caller holds the lock.
+
+    Raises: OSError; AsdzooError when the disk is too small.
+    """
     indices = {name: _valid_index(folder / name, clips, rate) for name, clips in machines.items()}
     missing = [name for name, index in indices.items() if index is None]
     done, total = 0, sum(len(machines[name]) for name in missing)
@@ -72,12 +82,15 @@ def open_machines(folder: Path, machines: dict[str, list[Clip]], rate: int, work
         progress(done, total)
 
     if missing:
+        wanted = [clip for name in missing for clip in machines[name]]
+        require_space(folder, wanted, rate, [folder / name for name in missing], say)
         for leftover in folder.glob(".partial-*"):  # of a killed process: the lock is ours, so nobody is writing
             shutil.rmtree(leftover, ignore_errors=True)
         with ThreadPoolExecutor(workers) as pool:
             for name in missing:
                 shutil.rmtree(folder / name, ignore_errors=True)  # stale; gone first, so that two never share the disk
                 indices[name] = _write(folder / name, machines[name], rate, pool, workers, advance)
+    keep()
     return [_open_machine(folder / name, machines[name], index or {}, rate) for name, index in indices.items()]
 
 
@@ -89,13 +102,13 @@ def _key(clip: Clip) -> str:
     return f"{clip.section}/{clip.split}/{clip.name}"  # what `without_duplicates` makes unique within a machine
 
 
-def _stamp(clip: Clip) -> tuple[int, int]:
-    """Size and modification time; zeros for a file that is gone or out of reach, which `read_wav` then reports."""
+def _stamp(clip: Clip) -> tuple[int, int, int]:
+    """Size, modification time and time of change; zeros for a file that is gone or out of reach: decoding reports it."""
     try:
         status = clip.path.stat()
     except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
+        return 0, 0, 0
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _valid_index(folder: Path, clips: Sequence[Clip], rate: int) -> dict[str, Entry] | None:
@@ -113,12 +126,18 @@ def _valid_index(folder: Path, clips: Sequence[Clip], rate: int) -> dict[str, En
 
 
 def _is_of(entry: Entry, clip: Clip) -> bool:
-    """Whether an entry is of this very file. Size and time alone do not tell (tar, rsync and `touch -r` set times)."""
-    return (
-        _stamp(clip) == (entry.size, entry.mtime)
-        and os.path.realpath(clip.path) == entry.path
-        and block_hash(clip.path) == entry.blocks
-    )
+    """Whether an entry is of this very file, or of one of the same bytes.
+
+    Tools set times as they like (tar, rsync, `touch -r`), but not when they did so: where any of it is another, all bytes are
+    read.
+    """
+    size, mtime, changed = _stamp(clip)
+    if size != entry.size or block_hash(clip.path) != entry.blocks:
+        return False
+    if (mtime, changed, os.path.realpath(clip.path)) == (entry.mtime, entry.changed, entry.path):
+        learn_content(clip.path, entry.content)
+        return True
+    return bool(entry.content) and content_hash(clip.path) == entry.content
 
 
 def _map_path(folder: Path, channel: int) -> Path:
@@ -151,8 +170,8 @@ def _write(
 
 def _decode(clip: Clip, rate: int, aside: Path) -> tuple[list[Any], Entry]:
     """The channels of a recording at `rate` (Hz), each as a file that is in memory while it is short; none of a broken one."""
-    size, mtime = _stamp(clip)
-    blocks = block_hash(clip.path)
+    size, mtime, changed = _stamp(clip)
+    blocks, content = block_hash(clip.path), content_hash(clip.path)  # the decoder then reads from memory what this reads
     decoding = Decoding(clip.path)
     parts: list[Any] = []
     checksums: list[int] = []
@@ -174,7 +193,9 @@ def _decode(clip: Clip, rate: int, aside: Path) -> tuple[list[Any], Entry]:
             part.close()
         parts, samples, checksums = [], 0, []
     path = os.path.realpath(clip.path)
-    return parts, Entry(size, mtime, decoding.rate, samples, [], problems, path, blocks, decoding.dead, checksums)
+    return parts, Entry(
+        size, mtime, decoding.rate, samples, [], problems, path, blocks, decoding.dead, checksums, content, changed
+    )
 
 
 def _in_order(

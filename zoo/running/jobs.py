@@ -16,7 +16,7 @@ from zoo.errors import AsdzooError
 from zoo.files import fingerprint
 from zoo.running.beside import beside
 from zoo.running.folder import Run
-from zoo.running.plan import Task, stamp
+from zoo.running.plan import Task, recording
 from zoo.running.records import Record, Versions, read_record, versions_now
 from zoo.running.stages import TaskFolder
 from zoo.running.work import Outcome
@@ -72,7 +72,7 @@ class State(Record):
 def recordings_of(machines: Sequence[str], clips: Sequence[Clip]) -> str:
     """Fingerprint of the clips of these machines: their files, and what is known of them."""
     own = [clip for clip in clips if clip.machine in machines]
-    return fingerprint([[*stamp(clip), clip.domain, clip.label, clip.attributes, clip.below] for clip in own])
+    return fingerprint([[*recording(clip), clip.domain, clip.label, clip.attributes, clip.below] for clip in own])
 
 
 @dataclass(frozen=True)

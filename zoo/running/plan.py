@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zoo.data.clips import Clip
-from zoo.data.identity import block_hash
+from zoo.data.identity import content_hash
 from zoo.errors import AsdzooError
 from zoo.files import fingerprint
 from zoo.pseudo_labels import Labels, counted
@@ -63,7 +63,7 @@ class Task:
             "version": VERSION,
             "config": config,
             "seed": self.seed,
-            "recordings": [stamp(clip) for clip in self.clips] + [[clip.year, *stamp(clip)] for clip in self.beside],
+            "recordings": [recording(clip) for clip in self.clips] + [[clip.year, *recording(clip)] for clip in self.beside],
             "classes": [self.system.class_of(clip) for clip in self.learnt] if self.system.config.training else [],
         }
         return {name: fingerprint(part) for name, part in parts.items()}
@@ -78,14 +78,23 @@ class Task:
         return most if training.epochs is None else min(most, math.ceil(training.epochs * len(self.learnt)))
 
 
-def stamp(clip: Clip) -> list[str | int]:
-    """What tells one recording from another, and a changed one from what it was.
+def recording(clip: Clip) -> list[str | int]:
+    """What tells one recording from another, and a changed one from what it was, wherever it lies and whatever its time.
 
-    Machine, section, split and name; size, modification time, and a hash of a few blocks, since tools set times as they like.
+    Machine, section, split and name; size and hash of all bytes.
     """
+    size, _, content = stamp(clip)[4:]
+    return [*_told(clip), size, content]
+
+
+def stamp(clip: Clip) -> list[str | int]:
+    """The same with the modification time (ns) after the size, which is all that runs of 0.1 knew."""
     status = clip.path.stat()
-    told = [clip.machine, clip.section, clip.split, clip.name]
-    return [*told, status.st_size, status.st_mtime_ns, block_hash(clip.path)]
+    return [*_told(clip), status.st_size, status.st_mtime_ns, content_hash(clip.path)]
+
+
+def _told(clip: Clip) -> list[str | int]:
+    return [clip.machine, clip.section, clip.split, clip.name]
 
 
 def make_plan(systems: Sequence[System], clips: Sequence[Clip], groups: Mapping[str, str], seed: int) -> list[Task]:

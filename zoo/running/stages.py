@@ -215,10 +215,10 @@ def embed(
         old = Embeddings.read(path) if path.exists() else Embeddings((), (), np.empty((0, 1, 0), np.float32))
         indices = [i for i, clip in enumerate(store.clips) if clip.machine == machine and clip.split in ("train", "test")]
         stamps = [stamp(store.clips[i]) for i in indices]
-        known = {tuple(entry): row for row, entry in enumerate(old.stamps)}
+        known = {_without_time(entry): row for row, entry in enumerate(old.stamps)}
         here = {tuple(entry[:4]) for entry in stamps}
         kept = [row for row, entry in enumerate(old.stamps) if keep_absent and tuple(entry[:4]) not in here]
-        found = [known.get(tuple(entry), known.get(tuple(entry[:6]))) for entry in stamps]  # stamps of 0.1 have no hash
+        found = [known.get(_without_time(entry), known.get(tuple(entry[:6]))) for entry in stamps]  # stamps of 0.1 have no hash
         new = [position for position, row in enumerate(found) if row is None]
         clips = (*(old.clips[row] for row in kept), *(store.clips[i] for i in indices))
         if new or clips != old.clips:  # with the rows goes what is said of each clip now: label, domain, attributes
@@ -246,6 +246,11 @@ def unheard(system: System, folder: TaskFolder, store: WaveformStore) -> list[tu
         return []
     heard = f"of longer clips the first {system.config.input.seconds:g} s are scored; --set input.longer=windows hears all"
     return [(heard, part) for part in found]
+
+
+def _without_time(stamp: Sequence[str | int]) -> tuple[str | int, ...]:
+    """A stamp but for the modification time, where there is a hash of the bytes (in runs of 0.1 there is none)."""
+    return (*stamp[:5], *stamp[6:]) if len(stamp) > 6 else tuple(stamp)
 
 
 def score(system: System, folder: TaskFolder, accelerator: Accelerator, note: Callable[[str, str], None]) -> list[ScoreTable]:

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +14,12 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import zoo.data.space
 import zoo.data.stored
 from tests.zoo.trees import write_tree, write_wav
 from zoo.data.clips import Clip, find_clips
 from zoo.data.scan import scan
+from zoo.data.space import bytes_needed
 from zoo.data.store import WaveformStore
 from zoo.data.views import view_of
 from zoo.errors import AsdzooError
@@ -120,14 +124,47 @@ def test_a_second_opening_decodes_nothing(tmp_path: Path, decoded: list[Path]) -
     assert (some.batch(range(4))[0] == first.batch(range(3, 7))[0]).all()
 
 
-def test_moved_data_is_decoded_anew(tmp_path: Path, decoded: list[Path]) -> None:
+def test_data_that_moved_or_was_touched_or_copied_is_not_decoded_anew(tmp_path: Path, decoded: list[Path]) -> None:
     data = write_tree(tmp_path, "2024", machines=["fan"])
     WaveformStore.open(find_clips(data), tmp_path / "store")
     decoded.clear()
     moved = data.rename(tmp_path / "2024-elsewhere")
     store = WaveformStore.open(find_clips(moved), tmp_path / "store")
-    assert len(decoded) == len(store.clips)
     assert all(clip.path.is_relative_to(moved) for clip in store.clips)
+    for clip in store.clips:
+        os.utime(clip.path)
+    WaveformStore.open(find_clips(moved), tmp_path / "store")
+    shutil.copytree(moved, tmp_path / "2024-copied")
+    copied = WaveformStore.open(find_clips(tmp_path / "2024-copied"), tmp_path / "store")
+    assert decoded == []
+    np.testing.assert_array_equal(copied.batch([2])[0][0].numpy(), _read(copied.clips[2]))
+    middle = bytearray(copied.clips[2].path.read_bytes())
+    middle[-700] ^= 255
+    copied.clips[2].path.write_bytes(middle)
+    again = WaveformStore.open(find_clips(tmp_path / "2024-copied"), tmp_path / "store")
+    assert len(decoded) == len(again.clips)
+    np.testing.assert_array_equal(again.batch([2])[0][0].numpy(), _read(again.clips[2]))
+
+
+def test_what_a_store_takes_is_said_before_and_refused_where_there_is_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = _own(tmp_path, 40_000, 60_000, channels=2)
+    write_wav(clips[0].path, samples=np.full(1, 0.5))  # too short for a header to suffice
+    clips = find_clips(tmp_path / "data")
+    assert bytes_needed(clips, 16_000) == clips[0].path.stat().st_size + 2 * 2 * 60_000
+    assert bytes_needed(clips[1:], 8_000) == 2 * 2 * 30_000
+    said: list[str] = []
+    monkeypatch.setattr(zoo.data.space, "_WORTH_SAYING", 200_000)
+    WaveformStore.open(clips, tmp_path / "store", say=said.append)
+    assert said == [f"decoding 2 recordings into {tmp_path / 'store'}: 0.0 GB"]
+    WaveformStore.open(clips, tmp_path / "store", say=said.append)
+    assert len(said) == 1
+    monkeypatch.setattr(zoo.data.space.shutil, "disk_usage", lambda folder: SimpleNamespace(free=50_100_000))
+    with pytest.raises(AsdzooError, match=r"needs 0\.00 GB, and the disk has 0\.05 GB free") as caught:
+        WaveformStore.open(clips, tmp_path / "elsewhere")
+    assert "--run" in caught.value.hint
+    assert not list((tmp_path / "elsewhere").glob("own-*"))
 
 
 def test_other_recordings_under_the_same_name_size_and_time_are_other_recordings(tmp_path: Path, decoded: list[Path]) -> None:
@@ -220,9 +257,9 @@ def test_only_the_machine_that_changed_is_written_anew(tmp_path: Path, decoded: 
     np.testing.assert_array_equal(store.batch([0])[0][0].numpy(), _read(clips[0]))
     decoded.clear()
     status = clips[0].path.stat()
-    os.utime(clips[0].path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    os.utime(clips[0].path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))  # the same bytes
     WaveformStore.open(clips, tmp_path / "store")
-    assert {path.parent.parent.name for path in decoded} == {"fan"}
+    assert decoded == []
     assert sorted(path.name for path in (tmp_path / "store").iterdir() if path.is_dir()) == ["2024-fan", "2024-valve"]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from submission.cli import main
 from tests.zoo.running.often import save_after_every_step
@@ -115,6 +115,22 @@ def test_a_second_run_redoes_nothing_and_changes_nothing(data: Path, run: Run) -
     assert train(data, run.folder) == 0
     assert tables(run) == before
     assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*.safetensors")} == files
+
+
+def test_recordings_that_were_touched_or_copied_are_the_same_recordings(data: Path, run: Run, tmp_path: Path) -> None:
+    copied = Run(tmp_path / "copied")
+    shutil.copytree(run.folder, copied.folder)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(data, elsewhere)
+    for number, path in enumerate(sorted(elsewhere.rglob("*.wav"))):
+        os.utime(path, (1e9 + number, 1e9 + number))
+    trained = {path: path.stat().st_mtime_ns for path in copied.folder.rglob("model.safetensors")}
+    values = {path: load_file(path)["embeddings"].tobytes() for path in copied.folder.rglob("embeddings/*.safetensors")}
+    assert train(elsewhere, copied.folder) == 0
+    assert {path: path.stat().st_mtime_ns for path in copied.folder.rglob("model.safetensors")} == trained
+    assert len(trained) == 3
+    assert {path: load_file(path)["embeddings"].tobytes() for path in values} == values
+    assert tables(copied) == tables(run)
 
 
 def test_the_same_seed_gives_the_same_scores_elsewhere_and_another_seed_others(data: Path, run: Run, tmp_path: Path) -> None:

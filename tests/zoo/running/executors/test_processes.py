@@ -197,7 +197,8 @@ def test_recordings_that_change_after_planning_are_noticed(data: Path, tmp_path:
     shutil.copytree(data, own, copy_function=shutil.copy2)
     run = Run(tmp_path / "runs" / "changed")
     assert main(arguments(own, run.folder, systems="log_mel_knn")) == 0
-    os.utime(next(own.rglob("fan/test/*.wav")), (1, 1))
+    changed = next(own.rglob("fan/test/*.wav"))
+    changed.write_bytes(changed.read_bytes()[:-2] + b"\1\1")
     (name,) = (path.stem for path in run.folder.glob("tasks/*.json"))
     with pytest.raises(AsdzooError, match="have changed since this was planned"):
         run_task(run, name)
