@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import sleep as pause
 
-from zoo.data.identity import block_hash
+from zoo.data.identity import content_hash
 from zoo.data.loose import Loose, Sections, loose_files, whose
 from zoo.errors import AsdzooError
 from zoo.running.judge import Judge
@@ -39,7 +39,7 @@ class Lookout:
             if state is None or not state[0] or self._seen.get(path) != state or self._done.get(path) == state:
                 continue
             self._done[path] = state
-            key = (name, block_hash(path))
+            key = (name, content_hash(path))
             if key not in self._judged:
                 self._judged.add(key)
                 ready.append((path, name))

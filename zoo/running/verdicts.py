@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 from zoo.data.clip import Clip
 from zoo.data.given import Given, open_given
-from zoo.data.identity import block_hash
+from zoo.data.identity import content_hash
 from zoo.data.loose import Loose
 from zoo.data.recorded import TimeFrom, recorded
 from zoo.data.store import WaveformStore
@@ -136,7 +136,7 @@ def judge_recordings(
                     Verdict(
                         one.name, *recorded(one.path), machine, section, standard.system,
                         float(row["score"]), float(row["calibrated"]), threshold.value, anomalous,
-                        round(seconds, 3), block_hash(one.path), length if windows else 0.0, windows,
+                        round(seconds, 3), content_hash(one.path), length if windows else 0.0, windows,
                     )
                 )  # fmt: skip
     return Judgement(with_alarms(verdicts, standard.alarm, before), notes, rates)
