@@ -69,6 +69,18 @@ def evaluate_run(names: Sequence[str] | None, run: Path) -> None:
     out.print(f"written: {run / 'evaluation.csv'}")
 
 
+def evaluate_pseudo_labels(run: Path, folder: Path) -> None:
+    """Print how well the pseudo-labels of a run meet published attributes; `submission.cli` has the command."""
+    from fusion.pseudo_labels import judge
+    from zoo.running.folder import Run
+
+    found, notes = judge(Run(run).require(), folder)
+    for note in notes:
+        warn(note)
+    columns = ["system", "machine", "section", "domain", "clips", "classes", "clusters", "adjusted Rand index", "V-measure"]
+    out.print(table("Pseudo-labels against published attributes of training clips", columns, found))
+
+
 def explain_run(names: Sequence[str] | None, run: Path, machine: str) -> None:
     """Print which clips form each figure of `machine`, for the named systems or the one that does best on the run."""
     from fusion import display as tables

@@ -74,8 +74,19 @@ def evaluate(
     ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the figures of a package, in full precision.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures of a package as JSON.")] = False,
+    pseudo_labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--pseudo-labels", help="Judge the run's pseudo-labels by attributes_NN_train_correspondence.csv below it."
+        ),
+    ] = None,
 ) -> None:
     """Judge the scores of a run, or of a package, by the official metric of the year; a run gets its evaluation.csv."""
+    if pseudo_labels is not None:
+        if package is not None or truth is not None or names:
+            raise AsdzooError("--pseudo-labels judges all of a run by itself", "leave out names, --package and --truth")
+        fusion.cli.evaluate_pseudo_labels(run, pseudo_labels)
+        return
     if package is None and truth is None:
         if csv is not None or as_json:
             raise AsdzooError("--csv and --json are of packages", "a run gets its evaluation.csv; leave them out")

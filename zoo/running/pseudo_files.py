@@ -6,13 +6,12 @@ the folder says all that the labels depend on.
 
 import csv
 import io
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from zoo.data.clips import Clip
 from zoo.data.store import WaveformStore
 from zoo.errors import AsdzooError
 from zoo.files import write_text
@@ -21,7 +20,17 @@ from zoo.running.plan import Task
 
 FILE = "pseudo_labels.csv"
 COLUMNS = ("year", "machine", "section", "domain", "clip", "pseudo_label")
-Key = tuple[str, str, str, str]  # year, machine, section, clip
+
+
+class PseudoLabel(NamedTuple):
+    """One row."""
+
+    year: str
+    machine: str
+    section: str
+    domain: str  # source, target, or "" where nobody tells
+    clip: str
+    label: str
 
 
 def with_pseudo_labels(task: Task, folder: Path, store: WaveformStore, device: torch.device) -> Task:
@@ -37,30 +46,28 @@ def with_pseudo_labels(task: Task, folder: Path, store: WaveformStore, device: t
         return task
     path = folder / FILE
     try:
-        known = read_pseudo_labels(path) if path.exists() else {}
+        known = {label[:-1]: label.label for label in read_pseudo_labels(path)} if path.exists() else {}
     except AsdzooError:  # cut off or edited: made again
         known = {}
-    if {_key(clip) for clip in wanted} == set(known):
-        return replace(task, told={clip: known[_key(clip)] for clip in wanted})
+    keys = [(clip.year, clip.machine, clip.section, clip.domain or "", clip.name) for clip in wanted]
+    if set(keys) == set(known):
+        return replace(task, told={clip: known[key] for clip, key in zip(wanted, keys, strict=True)})
     told = pseudo_labels(task.learnt, system.config.pseudo, system.config.classes, system.hearing, store, device)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for clip in wanted:
-        writer.writerow([clip.year, clip.machine, clip.section, clip.domain or "", clip.name, told[clip]])
+    writer.writerows(PseudoLabel(*key, told[clip]) for clip, key in zip(wanted, keys, strict=True))
     folder.mkdir(parents=True, exist_ok=True)
     write_text(path, text.getvalue())
     return replace(task, told=told)
 
 
-def read_pseudo_labels(path: Path) -> Mapping[Key, str]:
-    """Pseudo-label of each clip. Raises: AsdzooError when the file is none of ours."""
+def read_pseudo_labels(path: Path) -> list[PseudoLabel]:
+    """The rows of a file. Raises: AsdzooError when the file is none of ours."""
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), strict=True))
-        return {(row["year"], row["machine"], row["section"], row["clip"]): row["pseudo_label"] for row in rows}
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as problem:
-        raise AsdzooError(f"{path} is damaged: {problem!r}", "delete it and run `asdzoo train-all` again") from problem
-
-
-def _key(clip: Clip) -> Key:
-    return clip.year, clip.machine, clip.section, clip.name
+        header, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines(), strict=True)
+        if tuple(header) != COLUMNS:
+            raise ValueError("other columns")
+        return [PseudoLabel(*row) for row in rows]
+    except (OSError, ValueError, TypeError, csv.Error) as problem:
+        raise AsdzooError(f"{path} is damaged: {problem}", "delete it and run `asdzoo train-all` again") from problem
