@@ -1,13 +1,15 @@
 """What a run says of itself, read once for its report; what is damaged is said before anything is drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fusion.pseudo_labels import labels_of
 from submission.report.layer_weights import LayerWeights, read_layer_weights
 from submission.report.recordings import Recordings, find_recordings
 from submission.report.scored import Place, Scored, read_scored
 from submission.report.trainings import Training, read_trainings
 from zoo.running.folder import Run
+from zoo.running.pseudo_files import PseudoLabel
 from zoo.running.records import RunInfo
 
 
@@ -22,6 +24,7 @@ class Facts:
     recordings: Recordings
     trainings: Sequence[Training]
     layer_weights: Sequence[LayerWeights]
+    pseudo_labels: Mapping[str, Sequence[PseudoLabel]]  # by system
     notes: Sequence[str]
 
 
@@ -36,4 +39,5 @@ def gather(run: Run, names: Sequence[str] = ()) -> Facts:
     notes += [note for one in scored for note in one.evaluation.notes]
     shown = [one.name for one in scored]
     trainings, layer_weights = read_trainings(run, shown), read_layer_weights(run, shown)
-    return Facts(run, run.info(), scored, places, recordings, trainings, layer_weights, list(dict.fromkeys(notes)))
+    told = {system: own for system, own in labels_of(run) if system in shown}
+    return Facts(run, run.info(), scored, places, recordings, trainings, layer_weights, told, list(dict.fromkeys(notes)))

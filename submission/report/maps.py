@@ -1,8 +1,9 @@
 """Where t-SNE puts the embeddings of a machine's clips."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from zoo.data.clips import Clip
 from zoo.progress import Progress
 from zoo.running.embeddings import Embeddings
 from zoo.running.folder import Run
+from zoo.running.pseudo_files import PseudoLabel
 
 MOST = 400  # points of a map: t-SNE takes a second for these
 _FEWEST = 5
@@ -56,23 +58,41 @@ class Maps(NamedTuple):
     drawn: list[Map]
 
 
-def maps(run: Run, scored: Sequence[Scored], places: Iterable[Place], progress: Progress) -> dict[Place, Maps]:
-    """The maps of every place, for each system that has embeddings of it."""
+def maps(
+    run: Run,
+    scored: Sequence[Scored],
+    places: Iterable[Place],
+    labels: Mapping[str, Sequence[PseudoLabel]],
+    progress: Progress,
+) -> dict[Place, Maps]:
+    """The maps of every place, for each system that has embeddings of it; a system's pseudo-labels stand for attributes."""
     wanted: list[tuple[Place, Scored, Embeddings]] = []
     for place in places:
         for one in scored:
             if one.ensemble is None and (found := embeddings_of(run, one.name, place.machine)) is not None:
                 rows = _some([index for index, clip in enumerate(found.clips) if clip.section == place.section], found.clips)
                 if len(rows) >= _FEWEST and np.isfinite(found.values[rows]).all():
-                    wanted.append((place, one, found.take(rows)))
+                    wanted.append((place, one, _with_labels(found.take(rows), labels.get(one.name, ()))))
     result: dict[Place, Maps] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         placed = pool.map(lambda one: tsne(one[2].values), wanted)
         for done, ((place, one, embedded), points) in enumerate(zip(wanted, placed, strict=True), 1):
-            colours, drawn = result.setdefault(place, Maps(colours_of(embedded.clips), []))
+            here = [clip for where, _, other in wanted if where == place for clip in other.clips]
+            colours, drawn = result.setdefault(place, Maps(colours_of(here), []))
             drawn.append(Map(one, _draw(one.name, place, embedded, points, colours)))
             progress(done, len(wanted))
     return result
+
+
+def _with_labels(embedded: Embeddings, labels: Sequence[PseudoLabel]) -> Embeddings:
+    year = embedded.clips[0].year
+    told = {(one.machine, one.section, one.clip): one.label for one in labels if one.year == year}
+
+    def labelled(clip: Clip) -> Clip:
+        known = told.get((clip.machine, clip.section, clip.name)) if clip.split == "train" else None
+        return clip if known is None else replace(clip, attributes=known)
+
+    return replace(embedded, clips=tuple(map(labelled, embedded.clips)))
 
 
 def tsne(values: np.ndarray) -> Floats:

@@ -11,7 +11,7 @@ from submission.report.facts import Facts
 from submission.report.maps import maps
 from submission.report.rendering import render
 from submission.report.scored import Scored, best_of, names_of
-from submission.report.sections import agreement, calibration, ensembles, layers, machines, run, score, training
+from submission.report.sections import agreement, calibration, ensembles, layers, machines, pseudo_labels, run, score, training
 from zoo.errors import AsdzooError
 from zoo.files import write_text
 from zoo.progress import Progress, unseen
@@ -70,15 +70,17 @@ class Page:
 
     def __init__(self, facts: Facts, placing: Progress) -> None:
         scored, names = facts.scored, names_of(facts.places)
+        drawn = maps(facts.run, scored, facts.places, facts.pseudo_labels, placing)
         self.listened = best_of(scored)  # whose mistakes are played
         self._scored = scored
-        self._panels = machines.panels(scored, names, facts.info.groups, maps(facts.run, scored, facts.places, placing))
+        self._panels = machines.panels(scored, names, facts.info.groups, drawn)
         self._score = score.section(scored, names)
         self._others = (
             ensembles.section(facts.run, scored),
             agreement.section(scored),
             calibration.section(facts.run, scored, names),
             training.section(facts.trainings),
+            pseudo_labels.section(facts.pseudo_labels),
             layers.section(facts.layer_weights),
             run.section(facts.info, scored),
         )
