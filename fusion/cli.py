@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from zoo.console import err, out, table, warn
+from zoo.console import err, out, print_json, table, warn
 from zoo.errors import AsdzooError, unknown_name
 
 if TYPE_CHECKING:
@@ -43,17 +43,22 @@ def list_everything() -> None:
         warn(sentence)
 
 
-def evaluate_run(names: Sequence[str] | None, run: Path) -> None:
-    """Judge the scores of a run, write its evaluation.csv, and print; `submission.cli` has the command."""
+def evaluate_run(names: Sequence[str] | None, run: Path, csv: Path | None = None, as_json: bool = False) -> None:
+    """Judge the scores of a run, write its evaluation.csv, and print; `submission.cli` has the command.
+
+    `csv` gets the figures of the chosen systems in full precision, `as_json` prints them and no tables.
+    """
     from fusion import display as tables
-    from fusion import evaluation
+    from fusion import evaluation, export
+    from fusion.papers import beside_papers
     from zoo.running.folder import Run
     from zoo.running.marks import sentences
 
     opened = Run(run).require()
     with opened.lock():
         found = evaluation.evaluate_run(opened, names)
-    for note in found.notes:
+        papers = beside_papers(opened, {one.system: opened.scores(one.system) for one in found.judged})
+    for note in (*found.notes, *papers.notes):
         warn(note)
     for sentence in sentences(opened.marks()):
         warn(sentence)
@@ -62,11 +67,18 @@ def evaluate_run(names: Sequence[str] | None, run: Path) -> None:
             "no machine has the labelled test clips that an evaluation needs; nothing is scored",
             "put the labels beside the recordings (labels.csv, or their names), or `asdzoo fuse`, which needs none",
         )
+    if csv is not None:
+        export.write_csv(found.judged, csv)
+    if as_json:
+        print_json(export.as_json(run, found, papers, opened.marks()))
+        return
     out.print(tables.by_machine(found.judged))
     out.print(tables.official_scores(found.judged, found.compared, found.spread))
     if found.families:
         out.print(tables.families(found.families))
-    out.print(f"written: {run / 'evaluation.csv'}")
+    if papers.rows:
+        out.print(tables.beside_papers(papers.rows))
+    out.print(f"written: {run / 'evaluation.csv'}{f', {csv}' if csv is not None else ''}")
 
 
 def evaluate_pseudo_labels(run: Path, folder: Path) -> None:

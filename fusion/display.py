@@ -10,6 +10,7 @@ from fusion.evaluation import Evaluation, Family
 from fusion.explain_auc import Explained
 from fusion.intervals import Difference, Interval
 from fusion.normal_only import FromNormals
+from fusion.papers import Beside
 from zoo.console import table
 
 MOST_COLUMNS = 8  # members side by side
@@ -66,6 +67,26 @@ def families(found: Sequence[Family]) -> Table:
         for one in found
     ]
     return table("Over seeds", ["system", "seeds", "mean", "spread", "less the best mean"], rows)
+
+
+def beside_papers(rows: Sequence[Beside]) -> Table:
+    """Our scores and those that papers report, and whether theirs lie in our intervals."""
+    shown = [
+        [
+            one.system,
+            f"{one.record.year} {one.record.set}",
+            one.machine,
+            one.figure,
+            one.ours,
+            _span(one.interval),
+            one.theirs,
+            one.verdict,
+            one.record.source,
+        ]
+        for one in rows
+    ]
+    columns = ["system", "set", "machine", "figure", "ours", "95 % interval", "published", "it lies", "source"]
+    return table("Beside what papers report", columns, shown)
 
 
 def weights(name: str, ensemble: Ensemble, systems: Sequence[str]) -> Table:

@@ -21,6 +21,7 @@ from zoo.config import Frozen, load_yaml, parse, shipped_configs
 from zoo.data.groups import group_of, load_groups
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import write_text
+from zoo.papers import Published
 
 OTHERS = "others"
 Weights = dict[str, float]  # by member
@@ -53,6 +54,7 @@ class Ensemble(Frozen):
 
     description: str
     paper: str = ""
+    published: list[Published] = Field(default_factory=list)  # what the paper reports of these members and weights
     combiner: Combiner = "weighted"
     calibrate_by: CalibrateBy = "machine"  # domain: members are calibrated anew, source and target each on its own
     groups: dict[str, str] = Field(default_factory=dict)  # machine -> group, beyond configs/groups.yaml
@@ -125,6 +127,7 @@ class Ensemble(Frozen):
             "weights": {key: kept(key, weights) for key, weights in self.weights.items()},
             "development": {key: kept(key, weights) for key, weights in self.development.items()},
             "members": {},
+            "published": [],
         }
         return self.model_copy(update=changed), [f"without {', '.join(missing)}: the other members' weights are scaled up"]
 

@@ -69,14 +69,16 @@ def evaluate(table: ScoreTable, system: str) -> Evaluation:
         for section, value in zip(sections, values, strict=True)
     ]
     intervals = [
-        _interval(_scores(frame, section), section, value, table.year) for section, value in zip(sections, values, strict=True)
+        section_interval(_scores(frame, section), section, value, table.year)
+        for section, value in zip(sections, values, strict=True)
     ]
     overall = official_interval(frame["score"].to_numpy(), sections, table.year)
     rows.append([system, "all", "", *_overall(rows), official(values, sections, table.year)])
     return Evaluation(system, pd.DataFrame(rows, columns=COLUMNS), [*intervals, overall], _organisers(frame, sections), notes)
 
 
-def _interval(scores: Floats, section: Section, values: Floats, year: str) -> Interval | None:
+def section_interval(scores: Floats, section: Section, values: Floats, year: str) -> Interval | None:
+    """95 % interval of the mean of a section's numbers, which are `values`; None where some kind of clip occurs once."""
     without = without_each(scores, section, year)
     return None if without is None else jackknife(float(mean_of(values, year)), mean_of(without, year))
 

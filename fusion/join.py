@@ -59,7 +59,8 @@ def join(
             members, notes = without_untrained(run, members)
     else:
         found, given = find_ensemble(way, run.folder / "ensembles")
-        given = given.model_copy(update={"groups": {**given.groups, **(filed or {})}})
+        if filed:
+            given = given.model_copy(update={"groups": {**given.groups, **filed}, "published": []})
         given, notes = given.of_trained(trained, skip_missing)
         members = given.systems
     name = _free_name(found if name is None else name, trained)

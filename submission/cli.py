@@ -72,8 +72,8 @@ def evaluate(
         str | None,
         typer.Option("--explain", metavar="MACHINE", help="Show which clips form each figure, and why."),
     ] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write the figures of a package, in full precision.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures of a package as JSON.")] = False,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the figures in full precision.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     pseudo_labels: Annotated[
         Path | None,
         typer.Option(
@@ -88,9 +88,9 @@ def evaluate(
         fusion.cli.evaluate_pseudo_labels(run, pseudo_labels)
         return
     if package is None and truth is None:
-        if csv is not None or as_json:
-            raise AsdzooError("--csv and --json are of packages", "a run gets its evaluation.csv; leave them out")
-        fusion.cli.evaluate_run(names, run)
+        if as_json and explain is not None:
+            raise AsdzooError("--json has no --explain for a run", "leave out one of them")
+        fusion.cli.evaluate_run(names, run, csv, as_json)
         if explain is not None:
             fusion.cli.explain_run(names, run, explain)
         return

@@ -26,6 +26,7 @@ class Frozen(BaseModel):
 
 
 Config = TypeVar("Config", bound=Frozen)
+NOT_INHERITED = ("published",)  # blocks that a config does not take from its base: they are of that one's settings
 
 
 def shipped_configs() -> Path:
@@ -153,7 +154,7 @@ def load_inherited(path: Path) -> dict[str, Any]:
         if bases[name] in chain:
             raise AsdzooError(f"{path}: its bases go round in a circle, back to {name}", "let one of them have no base")
         chain.append(bases[name])
-        layers.append(load_yaml(bases[name]))
+        layers.append({key: value for key, value in load_yaml(bases[name]).items() if key not in NOT_INHERITED})
     return reduce(merged, reversed(layers))
 
 

@@ -27,6 +27,7 @@ from zoo.hearing import Hearing, InputConfig
 from zoo.legacy import current
 from zoo.losses import Loss
 from zoo.networks import DensityNetwork, Embedder, InputShape
+from zoo.papers import Published
 from zoo.pseudo_labels import PseudoConfig
 from zoo.training.augment import AugmentConfig
 from zoo.training.loop import TrainingConfig
@@ -49,6 +50,7 @@ class SystemConfig(Frozen):
 
     description: str
     paper: str = ""
+    published: list[Published] = Field(default_factory=list)  # what a paper reports of these very settings
     input: InputConfig = InputConfig()
     train_on: Literal["all", "group", "machine"] = "all"  # the clips that share a network
     classes: ClassesConfig = ClassesConfig()  # what a label is
@@ -164,9 +166,18 @@ def load_system(name: str, settings: Iterable[str] = ()) -> System:
     of_training = [setting for setting in settings if setting.split("=")[0].split(".")[0] == "training"]
     if values.get("training") is None and of_training:
         # `--set` is for all systems of a command, also for those that have nothing to train
-        system = system_of(path.stem, override(values, [one for one in settings if one not in of_training]), str(path))
+        used = [one for one in settings if one not in of_training]
+        system = system_of(path.stem, _changed(values, used), str(path))
         return replace(system, unused=tuple(of_training))
-    return system_of(path.stem, override(values, settings), str(path))
+    return system_of(path.stem, _changed(values, settings), str(path))
+
+
+def _changed(values: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """`values` with `--set` put in; what was published is of the settings as they were, and of no others."""
+    changed = override(values, settings)
+    if settings:
+        changed.pop("published", None)
+    return changed
 
 
 def system_of(name: str, values: dict[str, Any], origin: str) -> System:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fusion.papers import Beside, beside_papers
 from fusion.pseudo_labels import labels_of
 from submission.report.layer_weights import LayerWeights, read_layer_weights
 from submission.report.recordings import Recordings, find_recordings
@@ -25,6 +26,7 @@ class Facts:
     trainings: Sequence[Training]
     layer_weights: Sequence[LayerWeights]
     pseudo_labels: Mapping[str, Sequence[PseudoLabel]]  # by system
+    papers: Sequence[Beside]  # our scores beside published ones
     notes: Sequence[str]
 
 
@@ -37,7 +39,10 @@ def gather(run: Run, names: Sequence[str] = ()) -> Facts:
     places = sorted({place for one in scored for place in one.parts})
     recordings, notes = find_recordings(run)
     notes += [note for one in scored for note in one.evaluation.notes]
+    papers = beside_papers(run, {one.name: one.table for one in scored})
+    notes += papers.notes
     shown = [one.name for one in scored]
     trainings, layer_weights = read_trainings(run, shown), read_layer_weights(run, shown)
     told = {system: own for system, own in labels_of(run) if system in shown}
-    return Facts(run, run.info(), scored, places, recordings, trainings, layer_weights, told, list(dict.fromkeys(notes)))
+    unique = list(dict.fromkeys(notes))
+    return Facts(run, run.info(), scored, places, recordings, trainings, layer_weights, told, papers.rows, unique)

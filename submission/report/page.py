@@ -11,7 +11,18 @@ from submission.report.facts import Facts
 from submission.report.maps import maps
 from submission.report.rendering import render
 from submission.report.scored import Scored, best_of, names_of
-from submission.report.sections import agreement, calibration, ensembles, layers, machines, pseudo_labels, run, score, training
+from submission.report.sections import (
+    agreement,
+    calibration,
+    ensembles,
+    layers,
+    machines,
+    papers,
+    pseudo_labels,
+    run,
+    score,
+    training,
+)
 from zoo.errors import AsdzooError
 from zoo.files import write_text
 from zoo.progress import Progress, unseen
@@ -76,6 +87,7 @@ class Page:
         self._panels = machines.panels(scored, names, facts.info.groups, drawn)
         self._score = score.section(scored, names)
         self._others = (
+            papers.section(facts.papers),
             ensembles.section(facts.run, scored),
             agreement.section(scored),
             calibration.section(facts.run, scored, names),

@@ -87,7 +87,7 @@ def current(run: Run) -> Freeze:
         seed=info.seed,
         marks=info.marks,
         versions=versions_now(),
-        configs={name: fingerprint(entry.config) for name, entry in info.systems.items()},
+        configs={name: _config(entry.config) for name, entry in info.systems.items()},
         weights={
             path.relative_to(run.folder / "systems").as_posix(): _digest([path.read_bytes()])
             for system in systems
@@ -129,6 +129,11 @@ def _training_scores(table: ScoreTable) -> str:
     rows = table.frame[table.frame["split"] == "train"]
     clips = rows[["machine", "section", "clip"]].to_numpy().tolist()
     return fingerprint([clips, rows[["score", "calibrated"]].to_numpy().astype("<f8").tobytes().hex()])
+
+
+def _config(config: Mapping[str, object]) -> str:
+    """What decides a system; what papers report of it does not."""
+    return fingerprint({key: value for key, value in config.items() if key != "published"})
 
 
 def _ensemble(run: Run, name: str) -> str:

@@ -329,8 +329,7 @@ def test_every_command_of_the_page_runs(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--json"], "--csv and --json are of packages"),
-        (["--csv", "x.csv"], "--csv and --json are of packages"),
+        (["--package", "x.zip"], "belong together"),
         (["--truth", "x"], "belong together"),
     ],
 )

@@ -17,7 +17,7 @@ from zoo.running.beside import beside, sharing
 from zoo.systems import System
 from zoo.training.loop import VERSION
 
-NOT_TRAINED = ("description", "paper", "detector")  # blocks of a config that no training depends on
+NOT_TRAINED = ("description", "paper", "published", "detector")  # blocks of a config that no training depends on
 
 
 @dataclass(frozen=True)

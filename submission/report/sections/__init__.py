@@ -2,6 +2,7 @@
 
     score        the official score, and by machine
     machines     a panel for each machine: metrics, curves, scores, thresholds, embeddings, clips
+    papers       our scores beside those that papers report
     ensembles    weights, and what each member brings
     agreement    how alike systems rank the clips
     calibration  where test clips lie on the scale of training clips
