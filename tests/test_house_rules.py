@@ -26,7 +26,7 @@ GROUND = "ground"
 FLOORS = [  # from the ground up; rooms of one floor know nothing of each other, files on the ground do
     {GROUND},
     {"data", "features", "layers", "losses", "checkpoints"},
-    {"networks", "scores", "odd_scores"},
+    {"networks", "scores", "odd_scores", "papers"},
     {"encoders", "calibration", "threshold"},
     {"models"},
     {"training", "detectors"},
