@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from fusion import cli_reproduce
 from zoo.console import err, out, print_json, table, warn
 from zoo.errors import AsdzooError, unknown_name
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 N = TypeVar("N", bound=str)
 
 app = typer.Typer()
+app.registered_commands += cli_reproduce.app.registered_commands
 
 RunFolder = Annotated[Path, typer.Option("--run", help="Folder of the run.")]
 

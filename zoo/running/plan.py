@@ -15,7 +15,7 @@ from zoo.files import fingerprint
 from zoo.pseudo_labels import Labels, counted
 from zoo.running.beside import beside, sharing
 from zoo.systems import System
-from zoo.training.loop import VERSION
+from zoo.training.loop import VERSION, TrainingConfig
 
 NOT_TRAINED = ("description", "paper", "published", "detector")  # blocks of a config that no training depends on
 
@@ -71,11 +71,15 @@ class Task:
     @property
     def clips_to_see(self) -> int:
         """How many clips training will look at, at most; none when there is nothing to train."""
-        training = self.system.config.training
-        if training is None:
-            return 0
-        most = training.steps * training.batch * training.accumulation
-        return most if training.epochs is None else min(most, math.ceil(training.epochs * len(self.learnt)))
+        return most_clips(self.system.config.training, len(self.learnt))
+
+
+def most_clips(training: TrainingConfig | None, clips: int) -> int:
+    """How many clips a training on `clips` of them looks at, at most."""
+    if training is None:
+        return 0
+    most = training.steps * training.batch * training.accumulation
+    return most if training.epochs is None else min(most, math.ceil(training.epochs * clips))
 
 
 def recording(clip: Clip) -> list[str | int]:
