@@ -145,14 +145,15 @@ def _fetched(name: str, entry: Known, source: Source) -> Path:
     where: dict[str, Any] = {"revision": source.revision, "repo_type": source.repository_type}
     if source.endpoint:
         where |= {"endpoint": source.endpoint, "token": False}  # the user's token is for Hugging Face alone
+    files = entry.files(source)
     try:
-        path, *_ = [Path(hf_hub_download(source.repository, file, **where)) for file in entry.files(source)]
+        path, *_ = [Path(hf_hub_download(source.repository, file, **where)) for file in files]
     except Exception as problem:  # huggingface_hub's errors have no common base, and its HTTP library changes
+        together = "into one folder some other way and give the first " if entry.beside else "some other way and give its path "
         reason = " ".join(str(problem).split())[:300] or type(problem).__name__
         raise AsdzooError(
             f"cannot fetch {name} from {source.shown}: {reason}",
-            f"get {' and '.join(entry.files(source))} of {source.url} into one folder some other way, and give the path of the "
-            "first in model.weights; `asdzoo weights check FILE` verifies it",
+            f"get {' and '.join(files)} of {source.url} {together}in model.weights; `asdzoo weights check FILE` verifies it",
         ) from problem
     try:
         verify(name, path)

@@ -70,7 +70,10 @@ def fetch(
 def _fetch(name: str) -> None:
     from zoo.checkpoints import known as checkpoints
 
-    path = checkpoints.fetch(name, warn)
+    said: list[str] = []
+    path = checkpoints.fetch(name, said.append)
+    for sentence in said:  # of a failure the error says all
+        warn(sentence)
     checked = "SHA-256 verified" if checkpoints.known()[name].sha256 else "no SHA-256 is known to hold it against"
     out.print(f"{path}: {path.stat().st_size} bytes, {checked}")
 
