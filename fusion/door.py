@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from fusion import upkeep
 from fusion.combine import combine, fused_table, stack
 from fusion.ensemble import ensemble_path, read_ensemble
 from fusion.evaluation import COLUMNS, evaluate_run
@@ -18,6 +19,18 @@ def evaluate(run: Run, names: Sequence[str] | None) -> tuple[pd.DataFrame, list[
         found = evaluate_run(run, names)
     frames = [one.frame for one in found.judged]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS), found.notes
+
+
+def bring_up_to_date(run: Run) -> list[str]:
+    """Join outdated ensembles anew, under the run's lock; what a reader must know."""
+    from fusion import renewal  # with all that searches weights
+
+    return renewal.bring_up_to_date(run)
+
+
+def older_tables(run: Run) -> list[str]:
+    """A sentence for each score table that is older than what it was made from."""
+    return upkeep.older_tables(run)
 
 
 def ensembles(run: Run) -> list[str]:

@@ -25,6 +25,7 @@ from fusion.intervals import (
 from fusion.metrics import Floats, harmonic_mean
 from fusion.official import Section, find_sections, mean_of, official_score, section_values
 from fusion.run_scores import scored_names
+from fusion.upkeep import older_tables
 from zoo.errors import unknown_name
 from zoo.files import whole_file
 from zoo.running.folder import Run
@@ -192,6 +193,7 @@ def evaluate_run(run: Run, names: Sequence[str] | None = None) -> RunEvaluation:
     official_scores = {evaluation.system: evaluation.score for evaluation in judged if evaluation.score is not None}
     bare = run.info().cannot_score
     notes = [
+        *older_tables(run, names or known),
         *([bare] if bare else []),
         *(note for evaluation in shown for note in evaluation.notes),
         *below_chance(official_scores),

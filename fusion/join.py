@@ -88,8 +88,8 @@ def join(
     marks += [Mark.PER_MACHINE] * bool(set(ensemble.weights) & set(stacked.machines))
     if marks:
         run.mark(*marks)
-    write_ensemble(ensemble, ensemble_path(run.folder, name))
-    fused.write(run.score_path(name))
+    with run.writing(name, fused):
+        write_ensemble(ensemble, ensemble_path(run.folder, name))
     return Joined(name, ensemble, stacked, list(dict.fromkeys(notes)), marks)
 
 

@@ -21,7 +21,7 @@ import pandas as pd
 
 from zoo.data.clips import Clip
 from zoo.errors import AsdzooError
-from zoo.files import whole_file
+from zoo.files import write_bytes
 
 KEYS = ["system", "year", "machine", "section", "split", "clip"]
 COLUMNS = ["system", "year", "machine", "section", "split", "domain", "label", "clip", "score", "calibrated"]
@@ -110,8 +110,11 @@ class ScoreTable:
 
     def write(self, path: Path) -> None:
         """Write as CSV with full float precision: reading it back gives the same bits."""
-        with whole_file(path) as aside:
-            self.frame.to_csv(aside, index=False, lineterminator="\n")
+        write_bytes(path, self.as_csv())
+
+    def as_csv(self) -> bytes:
+        """What `write` writes."""
+        return self.frame.to_csv(index=False, lineterminator="\n").encode()
 
     @property
     def systems(self) -> list[str]:

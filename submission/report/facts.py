@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fusion.papers import Beside, beside_papers
 from fusion.pseudo_labels import labels_of
+from fusion.upkeep import older_tables
 from submission.report.layer_weights import LayerWeights, read_layer_weights
 from submission.report.recordings import Recordings, find_recordings
 from submission.report.scored import Place, Scored, read_scored
@@ -38,6 +39,7 @@ def gather(run: Run, names: Sequence[str] = ()) -> Facts:
     scored = read_scored(run.require(), names)
     places = sorted({place for one in scored for place in one.parts})
     recordings, notes = find_recordings(run)
+    notes += older_tables(run, [one.name for one in scored])
     notes += [note for one in scored for note in one.evaluation.notes]
     papers = beside_papers(run, {one.name: one.table for one in scored})
     notes += papers.notes

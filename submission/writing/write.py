@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from fusion.ensemble import ensemble_path
+from fusion.upkeep import older_tables
 from submission.checking.check import Expected, check
 from submission.checking.faults import Findings
 from submission.checking.metadata import label_of
@@ -109,7 +110,7 @@ def prepare(
             bare, "add their training recordings, `asdzoo train-all`, `asdzoo fuse` (or --partial: a package without)"
         )
     parts, warnings = _submitted(tables, rules, partial)
-    warnings += [bare] if bare else []
+    warnings += [*([bare] if bare else []), *older_tables(run, names)]
     warnings += sentences(run.marks())
     files: dict[str, bytes] = {}
     labels: dict[str, str] = {}

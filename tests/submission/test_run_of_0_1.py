@@ -65,4 +65,5 @@ def test_its_weights_give_the_scores_that_0_1_gave(old: Run, system: str) -> Non
 
 def test_what_it_says_of_itself_is_kept(old: Run) -> None:
     written = json.loads((old.folder / "run.json").read_text())
+    assert set(written.pop("tables")) == {*SYSTEMS, "fused"}
     assert written == json.loads((OLD / "run.json").read_text())

@@ -116,6 +116,7 @@ def _score_data(run: Run, data: Path, year: str | None, device: str, strict: boo
     from zoo.data.clips import find_clips
     from zoo.data.store import WaveformStore
     from zoo.running.display import Display
+    from zoo.running.fusion_door import fusion
     from zoo.running.pipeline import score_new
     from zoo.training.devices import accelerator_for
 
@@ -125,6 +126,8 @@ def _score_data(run: Run, data: Path, year: str | None, device: str, strict: boo
         store = WaveformStore.open(clips, run.folder.parent / ".waves", progress=display.counter("decoding"), say=display.note)
         say_problems(store.problems, strict)
         tables = score_new(run, store, data, accelerator, display.watcher)
+        for sentence in fusion().bring_up_to_date(run):
+            display.note(sentence)
     say_summary(run, tables)
 
 

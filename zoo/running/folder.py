@@ -12,15 +12,21 @@ The names in a run folder are an interface that people open with pandas and spre
     report.html
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import AsdzooError
+from zoo.files import write_bytes
 from zoo.running.locks import held, remove_leftovers
-from zoo.running.records import RunInfo, TaskInfo, read_record
+from zoo.running.records import RunInfo, TableInfo, TaskInfo, read_record
 from zoo.scores import ScoreTable
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 class Run:
@@ -86,8 +92,41 @@ class Run:
         return sorted(path.stem for path in (self.folder / "scores").glob("[!.]*.csv"))
 
     def scores(self, name: str) -> ScoreTable:
-        """The score table of one system or ensemble."""
-        return ScoreTable.read(self.score_path(name))
+        """The score table of one system or ensemble.
+
+        Raises: AsdzooError when there is none, or it is not what was written: cut off, or changed.
+        """
+        path, told = self.score_path(name), self.info().tables.get(name)
+        table = ScoreTable.read(path)
+        if told is not None and self._digest(name) not in (told.digest, told.before):
+            rows = f"{len(table.frame)} of {told.rows} rows" if len(table.frame) != told.rows else "cells of it differ"
+            raise AsdzooError(
+                f"{path} is not what asdzoo wrote: {rows}",
+                "run `asdzoo train-all` or `asdzoo fuse` again, which writes it anew; a table of yours needs a name of its own",
+            )
+        return table
+
+    def cut_off(self) -> list[str]:
+        """Names of the score tables that a command was to write anew when it was cut off."""
+        known = {name: told for name, told in self.info().tables.items() if self.score_path(name).exists()}
+        return [name for name, told in known.items() if told.before and self._digest(name) == told.before != told.digest]
+
+    @contextmanager
+    def writing(self, name: str, table: ScoreTable, **changes: Any) -> Iterator[None]:
+        """Write a score table when the block ends, which writes what belongs to it; the caller holds the lock.
+
+        run.json says first what the table is going to be, together with `changes`: if the command is killed on the way, the
+        table that lies there is known to be older.
+        """
+        content = table.as_csv()
+        before = self._digest(name) if self.score_path(name).exists() else ""
+        told = TableInfo(rows=len(table.frame), digest=_digest(content), before=before)
+        self.update_info(tables={**self.info().tables, name: told}, **changes)
+        yield
+        write_bytes(self.score_path(name), content)
+
+    def _digest(self, name: str) -> str:
+        return _digest(self.score_path(name).read_bytes())
 
     @contextmanager
     def lock(self, patience: float = 0.0) -> Iterator[None]:

@@ -16,6 +16,12 @@ class Fusion(Protocol):
     def evaluate(self, run: Run, names: Sequence[str] | None) -> tuple[pd.DataFrame, list[str]]:
         """Rows of evaluation.csv, and what a reader must know."""
 
+    def bring_up_to_date(self, run: Run) -> list[str]:
+        """Joins outdated ensembles anew; the caller holds the run's lock."""
+
+    def older_tables(self, run: Run) -> list[str]:
+        """A sentence for each score table that is older than what it was made from."""
+
     def ensembles(self, run: Run) -> list[str]:
         """Names of the ensembles with scores."""
 

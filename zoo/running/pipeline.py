@@ -138,10 +138,10 @@ def _finish(
     with run.lock(LONGEST_WAIT):
         if any(record.untrained for record in records.values()):
             run.mark(Mark.UNTRAINED)
-        run.update_info(systems={**run.info().systems, system.name: entry})
         return _write_scores(
             run,
             system,
+            entry,
             [table for task in tasks for table in parts[task.name]],
             [note for task in tasks for note in notes[task.name]],
             calibrate_on,
@@ -185,7 +185,7 @@ def score_new(run: Run, store: WaveformStore, found_in: Path, accelerator: Accel
                 stages.embed(system, folder, store, accelerator, keep_absent=True, progress=progress)
                 parts += stages.score(system, folder, accelerator, partial(_keep, notes))
             notes += stages.unheard(system, folder, store)
-        tables.append(_write_scores(run, system, parts, notes, info.calibrate_on, watcher))
+        tables.append(_write_scores(run, system, entry, parts, notes, info.calibrate_on, watcher))
     return tables
 
 
@@ -196,12 +196,13 @@ def _keep(notes: list[tuple[str, str]], sentence: str, part: str) -> None:
 def _write_scores(
     run: Run,
     system: System,
+    entry: SystemInfo,
     parts: Sequence[ScoreTable],
     notes: Iterable[tuple[str, str]],
     calibrate_on: Literal["train", "test"],
     watcher: Watcher,
 ) -> ScoreTable:
-    """Calibrate a system's raw scores and write its table; `notes` are (sentence, machine and section)."""
+    """Calibrate a system's raw scores, write its table and run.json's entry; `notes` are (sentence, machine and section)."""
     where: dict[str, list[str]] = {}
     for sentence, part in notes:
         where.setdefault(sentence, []).append(part)
@@ -211,9 +212,9 @@ def _write_scores(
         raise AsdzooError(f"{system.name} has nothing to score", "`asdzoo scan DATA` shows what was found")
     raw = ScoreTable(pd.concat([table.frame for table in parts], ignore_index=True))
     calibration = Calibration.fit(raw, on=calibrate_on)
-    calibration.save(run.system_folder(system.name) / "calibration.json")
     table = calibration.apply(raw)
-    table.write(run.score_path(system.name))
+    with run.writing(system.name, table, systems={**run.info().systems, system.name: entry}):
+        calibration.save(run.system_folder(system.name) / "calibration.json")
     return table
 
 

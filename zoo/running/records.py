@@ -64,6 +64,14 @@ class SystemInfo(Record):
         return found
 
 
+class TableInfo(Record):
+    """What run.json says of a score table: how it is known to be whole, and not older than what it was made from."""
+
+    rows: int
+    digest: str  # of the file
+    before: str = ""  # digest of the file that it takes the place of: what lies there when a command was cut off in between
+
+
 class RunInfo(Record):
     """run.json: what went into a run."""
 
@@ -75,6 +83,7 @@ class RunInfo(Record):
     calibrate_on: Literal["train", "test"] = "train"
     versions: Versions = {}  # what began the run
     systems: dict[str, SystemInfo] = {}
+    tables: dict[str, TableInfo] = {}  # score tables by name; empty in runs of 0.1
     without_training: dict[str, int] = {}  # machine and section -> its test clips, which nothing can score
     marks: tuple[str, ...] = ()  # see `zoo.running.marks`
 
