@@ -12,6 +12,7 @@ from zoo.errors import AsdzooError, unknown_name
 
 if TYPE_CHECKING:
     from fusion.join import Joined
+    from zoo.running.folder import Run
 
 N = TypeVar("N", bound=str)
 
@@ -65,17 +66,14 @@ def evaluate_run(names: Sequence[str] | None, run: Path, csv: Path | None = None
     for sentence in sentences(opened.marks()):
         warn(sentence)
     if not found.judged:
-        raise AsdzooError(
-            "no machine has the labelled test clips that an evaluation needs; nothing is scored",
-            "put the labels beside the recordings (labels.csv, or their names), or `asdzoo fuse`, which needs none",
-        )
+        raise _unlabelled(opened)
     if csv is not None:
         export.write_csv(found.judged, csv)
     if as_json:
         print_json(export.as_json(run, found, papers, opened.marks()))
         return
     out.print(tables.by_machine(found.judged))
-    out.print(tables.official_scores(found.judged, found.compared, found.spread))
+    out.print(tables.official_scores(found.judged, found.compared, found.spread, opened.info().year or ""))
     if found.families:
         out.print(tables.families(found.families))
     if papers.rows:
@@ -93,6 +91,25 @@ def evaluate_pseudo_labels(run: Path, folder: Path) -> None:
         warn(note)
     columns = ["system", "machine", "section", "domain", "clips", "classes", "clusters", "adjusted Rand index", "V-measure"]
     out.print(table("Pseudo-labels against published attributes of training clips", columns, found))
+
+
+def _unlabelled(run: "Run") -> AsdzooError:
+    """What to do where nothing can be evaluated."""
+    from zoo.data.years import OWN
+
+    info = run.info()
+    if info.year != OWN:
+        return AsdzooError(
+            "no machine has the labelled test clips that an evaluation needs; nothing is scored",
+            "labels are in the names of the recordings, or in a package's truth; `asdzoo fuse` needs none",
+        )
+    machine = next(iter(run.scores(run.score_names()[0]).frame["machine"]))
+    data = info.data or "DATA"
+    return AsdzooError(
+        "no machine has test clips that are labelled, some normal and some anomalous; nothing is scored",
+        f"write {data}/{machine}/labels.csv with the columns file_name,label (test/0001.wav,anomaly or normal), or move test "
+        f"clips into test/normal and test/anomaly; then asdzoo score --data {data} --run {run.folder}, and this again",
+    )
 
 
 def explain_run(names: Sequence[str] | None, run: Path, machine: str) -> None:
@@ -216,6 +233,7 @@ def _report(joined: "Joined", explain: bool) -> None:
     from fusion.explain import contributions
     from fusion.normal_only import judged_by_normals
     from fusion.objective import Objective
+    from zoo.data.years import OWN
     from zoo.running.marks import sentences
 
     ensemble, systems = joined.ensemble, joined.stacked.systems
@@ -226,7 +244,8 @@ def _report(joined: "Joined", explain: bool) -> None:
     out.print(tables.weights(joined.name, ensemble, systems))
     found = ensemble.found
     if found and found.resubstitution is not None:
-        out.print(f"official score on {', '.join(found.labelled)}:")
+        metric = "mean of AUC and pAUC" if set(joined.stacked.clips["year"]) == {OWN} else "official score"
+        out.print(f"{metric} on {', '.join(found.labelled)}:")
         if found.cross_validated is not None:
             without = "its labels" if found.left_out == "machine" else "the labels of its group"
             out.print(f"  {found.cross_validated:.4f} cross-validated, each machine with weights found without {without}")

@@ -12,19 +12,23 @@ from fusion.intervals import Difference, Interval
 from fusion.normal_only import FromNormals
 from fusion.papers import Beside
 from zoo.console import table
+from zoo.data.years import OWN
 
 MOST_COLUMNS = 8  # members side by side
 
 
 def by_machine(evaluations: Sequence[Evaluation]) -> Table:
-    """AUC source, AUC target, pAUC and hmean of each system on each section."""
+    """AUC source, AUC target, pAUC and hmean of each system on each section; one AUC where no machine has domains."""
     rows = []
+    domains = any(evaluation.frame["auc_target"].notna().any() for evaluation in evaluations)
     for evaluation in evaluations:
         for row, interval in zip(evaluation.frame.to_numpy().tolist(), evaluation.intervals, strict=True):
             system, machine, section, *values = row
             where = machine if section in ("", "00") else f"{machine} {section}"
-            rows.append([system, where, *(None if math.isnan(value) else value for value in values), _span(interval)])
-    return table("By machine", ["system", "machine", "AUC source", "AUC target", "pAUC", "hmean", "95 % interval"], rows)
+            shown = values if domains else [values[0], *values[2:]]
+            rows.append([system, where, *(None if math.isnan(value) else value for value in shown), _span(interval)])
+    aucs = ["AUC source", "AUC target"] if domains else ["AUC"]
+    return table("By machine", ["system", "machine", *aucs, "pAUC", "hmean", "95 % interval"], rows)
 
 
 def _span(interval: Interval | None) -> str | None:
@@ -32,9 +36,15 @@ def _span(interval: Interval | None) -> str | None:
 
 
 def official_scores(
-    evaluations: Sequence[Evaluation], compared: Mapping[str, Difference | None], spread: float | None = None
+    evaluations: Sequence[Evaluation],
+    compared: Mapping[str, Difference | None],
+    spread: float | None = None,
+    year: str = "",
 ) -> Table:
-    """Official scores, best first, each with its interval and its distance to the best; that also in spreads over seeds."""
+    """Official scores, best first, each with its interval and its distance to the best; that also in spreads over seeds.
+
+    Recordings of one's own have no organisers: there it is the mean of AUC and pAUC.
+    """
     rows = []
     for evaluation in sorted(evaluations, key=lambda evaluation: -(evaluation.score or 0)):
         difference = compared.get(evaluation.system)
@@ -43,15 +53,16 @@ def official_scores(
                 evaluation.system,
                 evaluation.score,
                 _span(evaluation.interval),
-                f"{evaluation.organisers:.6f}" if evaluation.organisers is not None else None,
+                *([] if year == OWN else [f"{evaluation.organisers:.6f}" if evaluation.organisers is not None else None]),
                 f"{difference.value:+.4f} ({difference.interval.low:+.4f} .. {difference.interval.high:+.4f})"
                 if difference and difference.value
                 else None,
                 *([f"{abs(difference.value) / spread:.1f}" if difference and difference.value else None] if spread else []),
             ]
         )
-    columns = ["system", "score", "95 % interval", "organisers' ±", "less the best (95 % interval)"]
-    return table("Official score", [*columns, *(["in spreads over seeds"] if spread else [])], rows)
+    title, own = ("Harmonic mean of AUC and pAUC", []) if year == OWN else ("Official score", ["organisers' ±"])
+    columns = ["system", "mean" if year == OWN else "score", "95 % interval", *own, "less the best (95 % interval)"]
+    return table(title, [*columns, *(["in spreads over seeds"] if spread else [])], rows)
 
 
 def families(found: Sequence[Family]) -> Table:

@@ -81,7 +81,11 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    """Judge the scores of a run, or of a package, by the official metric of the year; a run gets its evaluation.csv."""
+    """Judge the scores of a run, or of a package, by the official metric of the year; a run gets its evaluation.csv.
+
+    Recordings of your own are judged by AUC and pAUC. Their labels stand in MACHINE/labels.csv below the data folder, with the
+    columns file_name and label (normal or anomaly), or are folders: MACHINE/test/normal, MACHINE/test/anomaly.
+    """
     if pseudo_labels is not None:
         if package is not None or truth is not None or names:
             raise AsdzooError("--pseudo-labels judges all of a run by itself", "leave out names, --package and --truth")

@@ -69,7 +69,7 @@ def test_a_run_without_any_label_has_nothing_to_evaluate(tmp_path: Path, capsys:
     printed = capsys.readouterr()
     assert "test clips without labels, not scored: fan 00 (40)" in printed.err
     assert "error: no machine has the labelled test clips that an evaluation needs" in printed.err
-    assert "hint: put the labels beside the recordings" in printed.err
+    assert "hint: labels are in the names of the recordings" in printed.err
     assert printed.out == ""
     assert pd.read_csv(tmp_path / "evaluation.csv").empty
 

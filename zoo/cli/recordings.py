@@ -26,27 +26,46 @@ def scan(
     """Show what recordings there are, and everything that is wrong with them.
 
     Recordings lie in MACHINE/train and MACHINE/test. Labels of your own stand in MACHINE/labels.csv, with the columns file_name
-    and label (normal or anomaly), or are folders: MACHINE/test/normal, MACHINE/test/anomaly.
+    and label (normal or anomaly; also ok and ng, 0 and 1), or are folders: MACHINE/test/normal, MACHINE/test/anomaly.
+    They are counted where recordings are your own.
     """
     from zoo.data.clips import find_clips
     from zoo.data.problems import gathered
     from zoo.data.scan import scan as scan_clips
+    from zoo.data.years import OWN
     from zoo.running.display import Bars
 
     clips = find_clips(data, year)
     with Bars() as bars:
         found = scan_clips(clips, progress=bars.counter("reading recordings"))
-    columns = ["machine", "section", "train", "source", "target", "test", "extra", "seconds", "Hz", "channels", "attributes"]
-    rows = [
-        [
-            *(row.machine, row.section, row.train, row.train_source, row.train_target, row.test, row.supplemental),
-            " - ".join(f"{seconds:g}" for seconds in sorted({round(seconds, 2) for seconds in row.seconds})),
-            *(", ".join(str(value) for value in values) for values in (row.rates, row.channels)),
-            row.attributes,
-        ]
-        for row in found.rows
-    ]
-    out.print(table(f"{data}, year {clips[0].year}", columns, rows))
+    own = clips[0].year == OWN
+    cells: dict[str, list[object]] = {
+        "machine": [row.machine for row in found.rows],
+        "section": [row.section for row in found.rows],
+        "train": [row.train for row in found.rows],
+        "source": [row.train_source for row in found.rows],
+        "target": [row.train_target for row in found.rows],
+        "test": [row.test for row in found.rows],
+        **({"normal": [row.normal for row in found.rows], "anomaly": [row.anomalous for row in found.rows]} if own else {}),
+        "extra": [row.supplemental for row in found.rows],
+        "seconds": [
+            " - ".join(f"{seconds:g}" for seconds in sorted({round(one, 2) for one in row.seconds})) for row in found.rows
+        ],
+        "Hz": [", ".join(map(str, row.rates)) for row in found.rows],
+        "channels": [", ".join(map(str, row.channels)) for row in found.rows],
+        "attributes": [row.attributes for row in found.rows],
+    }
+    of_challenge = ("source", "target", "extra", "attributes")  # one's own recordings mostly have none
+    columns = [column for column, values in cells.items() if not (own and column in of_challenge and not any(values))]
+    if own and {row.section for row in found.rows} == {"00"}:
+        columns.remove("section")
+    rows = list(zip(*(cells[column] for column in columns), strict=True))
+    out.print(table(f"{data}, recordings of your own" if own else f"{data}, year {clips[0].year}", columns, rows))
+    if own and any(row.test for row in found.rows) and not any(row.normal + row.anomalous for row in found.rows):
+        machine = next(row.machine for row in found.rows if row.test)
+        out.print(
+            f"no test recording has a label, which `asdzoo evaluate` needs: {machine}/labels.csv, or test/normal, test/anomaly"
+        )
     for problem in gathered(found.problems):
         err.print(f"{problem.severity}: {problem}")
     if strict and found.errors:

@@ -30,6 +30,8 @@ class Row:
     train_target: int
     test: int
     supplemental: int
+    normal: int  # test clips that are labelled so
+    anomalous: int
     seconds: tuple[float, float]  # shortest, longest
     rates: tuple[int, ...]  # Hz, every one that occurs
     channels: tuple[int, ...]  # every count that occurs
@@ -96,7 +98,7 @@ def _grouped(clips: Iterable[Clip], key: Callable[[Clip], Any]) -> list[list[Cli
 
 def _row(section: Sequence[Clip], facts: Mapping[Clip, Facts]) -> Row:
     usable = [clip for clip in section if clip in facts]
-    train = [clip for clip in usable if clip.split == "train"]
+    train, tested = ([clip for clip in usable if clip.split == split] for split in ("train", "test"))
     seconds = [facts[clip].seconds for clip in usable]
     return Row(
         year=section[0].year,
@@ -105,8 +107,10 @@ def _row(section: Sequence[Clip], facts: Mapping[Clip, Facts]) -> Row:
         train=len(train),
         train_source=sum(clip.domain == "source" for clip in train),
         train_target=sum(clip.domain == "target" for clip in train),
-        test=sum(clip.split == "test" for clip in usable),
+        test=len(tested),
         supplemental=sum(clip.split == "supplemental" for clip in usable),
+        normal=sum(clip.label == "normal" for clip in tested),
+        anomalous=sum(clip.label == "anomaly" for clip in tested),
         seconds=(min(seconds), max(seconds)) if seconds else (0.0, 0.0),
         rates=tuple(sorted({facts[clip].rate for clip in usable})),
         channels=tuple(sorted({facts[clip].channels for clip in usable})),

@@ -1,4 +1,4 @@
-"""The official score of each system, and what it is made of, machine by machine."""
+"""The official score of each system, or its AUC and pAUC on one's own machines, and what it is made of, by machine."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +9,7 @@ from submission.report.rendering import render
 from submission.report.scored import Judged, Place, Scored, by_domain
 from submission.report.sections import Section
 from submission.report.svg import Plot, Scale, linear
+from zoo.data.years import OWN
 
 RULE = "Harmonic mean of every machine's AUC source, AUC target and pAUC (up to a false positive rate of 0.1)."
 RULES = {
@@ -21,12 +22,14 @@ RULES = {
 def section(scored: Sequence[Scored], names: Mapping[Place, str]) -> Section:
     """`names` are what places are called, in the order of the page."""
     year = scored[0].table.year
+    title = "AUC and pAUC" if year == OWN else "Official score"
     ranked = [one for one in scored if one.evaluation.score is not None]
     html = render(
         "sections/score",
         scored=scored,
         names=names,
         year=year,
+        title=title,
         rule=RULES.get(year, RULE),
         labelled=any(one.sections for one in scored),
         ranked=sorted(ranked, key=lambda one: -(one.evaluation.score or 0)),
@@ -36,7 +39,7 @@ def section(scored: Sequence[Scored], names: Mapping[Place, str]) -> Section:
         by_domain=by_domain(scored),
         most_columns=MOST_COLUMNS,
     )
-    return Section("score", "Official score", html)
+    return Section("score", title, html)
 
 
 def _by_machine(scored: Sequence[Scored], names: Mapping[Place, str]) -> list[tuple[str, list[Judged | None]]]:
@@ -58,7 +61,7 @@ def _interval_bar(one: Scored, every: Sequence[Scored]) -> Markup:
     score, interval = one.evaluation.score, one.interval
     if score is None:
         return Markup("")
-    plot = Plot(f"official score of {one.name}", linear(*_axis(every)), Scale(0, 1, ()), 200, 22, 4, 4, 4, 4)
+    plot = Plot(f"score of {one.name}", linear(*_axis(every)), Scale(0, 1, ()), 200, 22, 4, 4, 4, 4)
     plot.line([0.5, 0.5], [0, 1], "chance", "chance")
     if interval is not None:
         plot.line(interval, [0.5, 0.5], f"whisker {series(one.number)}", f"{interval.low:.4f} to {interval.high:.4f}")

@@ -117,16 +117,16 @@ def test_tabs_open_by_click_and_by_key(opened: Browser) -> None:
 
 
 def test_a_heading_sorts_its_table_both_ways(opened: Browser) -> None:
-    button = opened.find_elements("css selector", "#official thead button")[1]
+    button = opened.find_elements("css selector", "#scores thead button")[1]
     button.send_keys("\n")
-    falling = [float(text) for text in column(opened, "#official", 1)]
+    falling = [float(text) for text in column(opened, "#scores", 1)]
     assert falling == sorted(falling, reverse=True)
     assert len(set(falling)) > 1
     button.click()
-    assert [float(text) for text in column(opened, "#official", 1)] == falling[::-1]
-    assert opened.find_elements("css selector", "#official th")[1].get_attribute("aria-sort") == "ascending"
-    opened.find_elements("css selector", "#official thead button")[0].click()
-    names = column(opened, "#official", 0)
+    assert [float(text) for text in column(opened, "#scores", 1)] == falling[::-1]
+    assert opened.find_elements("css selector", "#scores th")[1].get_attribute("aria-sort") == "ascending"
+    opened.find_elements("css selector", "#scores thead button")[0].click()
+    names = column(opened, "#scores", 0)
     assert names == sorted(names)
 
 
@@ -254,7 +254,7 @@ def test_hostile_names_stay_text(opened: Browser, tmp_path: Path) -> None:
     for tab in opened.find_elements("css selector", "[role=tab]"):
         tab.click()
     assert opened.title == "run – asdzoo report"
-    assert "<img src=x onerror" in opened.find_element("id", "official").text
+    assert "<img src=x onerror" in opened.find_element("id", "scores").text
     assert opened.execute_script("return document.images.length") == opened.execute_script(
         "return document.querySelectorAll('.spectrogram > img').length"
     )

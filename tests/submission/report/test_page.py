@@ -113,7 +113,7 @@ def test_every_control_and_figure_has_a_name(page: str) -> None:
 
 
 def test_the_official_table_says_what_evaluate_says(facts: Facts, page: str) -> None:
-    table = page[page.index('id="official"') : page.index("By machine")]
+    table = page[page.index('id="scores"') : page.index("By machine")]
     for one in facts.scored:
         found = evaluate(one.table, one.name)
         assert found.score is not None
@@ -170,7 +170,7 @@ def test_a_run_without_labels_has_a_page(tmp_path: Path) -> None:
     page = written.path.read_text()
     assert "No machine of this run has labelled test clips" in page
     assert "no machine has labelled test clips" in page  # of the members
-    assert 'id="official"' not in page
+    assert 'id="scores"' not in page
     assert "Worst misses" not in page
     assert written.playing > 0
 
