@@ -35,10 +35,7 @@ SYSTEMS = {
     "beats_lora": ["model.init=random"],
     "eat_lora": ["model.init=random"],
     "beats_eat": ["model.beats.init=random", "model.eat.init=random"],
-    "wav2vec2_frozen": [
-        "model.init=random",
-        "model.sizes={layers: 24, width: 1024, heads: 16, hidden: 4096, conv_norm: layer, conv_bias: true, pre_norm: true}",
-    ],
+    "wav2vec2_frozen": ["model.init=random"],
     "hubert_frozen": ["model.init=random"],
     "unispeech_sat_frozen": ["model.init=random"],
     "wavlm_frozen": ["model.init=random"],

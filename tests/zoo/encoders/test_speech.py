@@ -19,6 +19,7 @@ from zoo.errors import AsdzooError
 from zoo.layers.lora import Tuning
 from zoo.models.pretrained import Config, build
 from zoo.networks import InputShape
+from zoo.systems import load_system
 
 NAMES = ["hubert", "unispeech", "unispeech_sat", "wav2vec2", "wavlm"]
 LARGE = {"conv_norm": "layer", "conv_bias": True, "pre_norm": True}
@@ -112,8 +113,12 @@ def test_the_base_models_have_their_parameters(name: str, count: int) -> None:
 
 
 def test_xls_r_has_its_parameters() -> None:
+    for name in ("wav2vec2_frozen", "wav2vec2_ft", "han_w2v2_ws_sa_tfp"):
+        sizes = load_system(name).config.model["sizes"]
+        assert sizes == {"layers": 24, "width": 1024, "heads": 16, "hidden": 4096, **LARGE}
+    assert not load_system("han_hubert_ws_sa_tfp").config.model.get("sizes")
     with torch.device("meta"):
-        encoder = Wav2Vec2(Wav2Vec2.sizes.model_validate({"layers": 24, "width": 1024, "heads": 16, "hidden": 4096, **LARGE}))
+        encoder = Wav2Vec2(Wav2Vec2.sizes.model_validate(sizes))
     assert sum(parameter.numel() for parameter in encoder.parameters()) == 315437696
 
 
