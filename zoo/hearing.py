@@ -26,6 +26,7 @@ class InputConfig(Frozen):
 
     sample_rate: Literal[16000] = 16000  # Hz, of every year of the challenge
     view: str = "near"  # near, far, channel:N, mean, subtracted or spectral_subtracted; `channel: N` is short for channel:N
+    reference: str | None = None  # a second view, for a model that hears two: far, channel:N, ...
     seconds: PositiveFloat | None = None  # shorter clips are repeated, longer ones cropped; null: clips keep their length
     # scoring a longer clip: its first seconds, the mean over windows, or whole: every clip at its own length, and `seconds` are
     # those of training crops; auto: windows of recordings of one's own, and the first seconds of the challenge's
@@ -44,11 +45,11 @@ class InputConfig(Frozen):
             raise ValueError(f"channel: the input has the view {values['view']!r} already; set input.view=channel:{channel}")
         return {**rest, "view": "near" if channel == 0 else f"channel:{channel}"}
 
-    @field_validator("view")
+    @field_validator("view", "reference")
     @classmethod
-    def _known(cls, text: str) -> str:
+    def _known(cls, text: str | None) -> str | None:
         try:
-            view_of(text)
+            view_of(text or "near")
         except AsdzooError as problem:
             raise ValueError(f"{problem.message}; {problem.hint}") from None
         return text
@@ -67,7 +68,8 @@ class Hearing:
     @property
     def shape(self) -> InputShape:
         """What clips to score look like."""
-        return InputShape(self.config.sample_rate, None if self.config.longer == "whole" else self.crop)
+        samples = None if self.config.longer == "whole" else self.crop
+        return InputShape(self.config.sample_rate, samples, 1 if self.config.reference is None else 2)
 
     @property
     def crop(self) -> int | None:
@@ -85,7 +87,20 @@ class Hearing:
         width = self._long if samples is None else samples
         if generator is not None and (samples is not None or (heard.lengths[indices] > width).any()):
             starts = generator.integers(0, np.maximum(heard.lengths[indices] - width, 0), endpoint=True)
-        return heard.batch(indices, samples=samples, starts=starts, most=width)
+        return self._batch(store, indices, samples=samples, starts=starts, most=width)
+
+    @property
+    def alone(self) -> "Hearing":
+        """The same without its reference."""
+        return Hearing(self.config.model_copy(update={"reference": None}))
+
+    def _batch(self, store: WaveformStore, indices: Indices, **cut: Any) -> tuple[Tensor, Tensor]:
+        """Waves (batch, samples), or (batch, 2, samples) with a reference, and their lengths."""
+        waves, lengths = store.viewed(self.view).batch(indices, **cut)
+        if self.config.reference is None:
+            return waves, lengths
+        reference, _ = store.viewed(view_of(self.config.reference)).batch(indices, **cut)
+        return torch.stack([waves, reference], dim=1), lengths
 
     @property
     def _long(self) -> int:
@@ -105,7 +120,9 @@ class Hearing:
             starts = np.concatenate(windows)
             pieces = []
             for piece in self._pieces(heard.lengths[clips]):
-                waves, lengths = heard.batch(clips[piece], samples=self.shape.samples, starts=starts[piece], most=self._long)
+                waves, lengths = self._batch(
+                    store, clips[piece], samples=self.shape.samples, starts=starts[piece], most=self._long
+                )
                 embeddings = with_parts(network(waves.to(network.device), lengths.to(network.device)))
                 pieces.append(embeddings.float().cpu().numpy())
             embedded = np.concatenate(pieces)

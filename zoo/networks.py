@@ -14,12 +14,14 @@ class InputShape:
 
     sample_rate: int  # Hz
     samples: int | None  # every clip is cropped or repeated to this many; None: clips keep their length
+    views: int = 1  # two: waves are (batch, 2, samples), what is heard and a reference
 
 
 class Embedder(nn.Module, ABC):
     """Waves in, embeddings out; it may have no parameters, and needs no training.
 
-    waves    float32 (batch, samples) in [-1, 1] at the rate of `InputShape`, zero beyond a clip's end
+    waves    float32 (batch, samples) in [-1, 1] at the rate of `InputShape`, zero beyond a clip's end; (batch, 2, samples) for
+             a model with `VIEWS = 2`, where the input has a reference
     lengths  int64 (batch,), valid samples of each clip; None: all of them
 
     An embedding has parts, which detectors may compare one by one: the frequency bands of a patch transformer, say.

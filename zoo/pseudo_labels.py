@@ -72,6 +72,7 @@ def pseudo_labels(
     parts = untold(clips, classes)
     if not parts:
         return {}
+    hearing = hearing.alone
     network = _embedder(config, hearing).to(device)
     positions = {clip.path: index for index, clip in enumerate(store.clips)}
     sections: dict[tuple[str, str, str], list[list[Clip]]] = {}

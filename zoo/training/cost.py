@@ -31,7 +31,7 @@ def cost_of(network: Embedder, shape: InputShape, seconds: float = 10.0) -> Cost
     training = network.training
     network.eval()
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, samples, device=network.device))
+        network(torch.zeros((1, samples) if shape.views == 1 else (1, shape.views, samples), device=network.device))
     network.train(training)
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in network.parameters()]
     trainable = sum(size for size, requires_grad in sizes if requires_grad)

@@ -17,6 +17,7 @@ TINY = {
     "log_mel": "log_mel_knn",
     "pretrained": "eat_lora_tiny",
     "beats_eat": "beats_eat_tiny",
+    "two_views": "beats_difference_tiny",
 }
 
 
