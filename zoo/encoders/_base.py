@@ -29,6 +29,8 @@ class Encoder(Loadable):
     tiny: ClassVar[Mapping[str, Any]]  # sizes small enough for a test
     width: int
     checkpointing: bool = False  # set by the network: compute activations twice instead of keeping them
+    gated_kernel: ClassVar[bool] = False  # whether `kernel` means something
+    kernel: bool = False  # set by the network: gated position biases inside the attention kernel (`zoo.layers.gated_attention`)
     outputs: int | None = None  # set by the network: so many first tokens of the last layer are wanted; None: all
 
     @abstractmethod

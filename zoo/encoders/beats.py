@@ -28,7 +28,7 @@ from zoo.errors import AsdzooError
 from zoo.features.fbank import KaldiFbank
 from zoo.layers.pooling import Layout
 from zoo.layers.position_conv import PositionConv
-from zoo.layers.relative_positions import buckets, position_bias
+from zoo.layers.relative_positions import buckets, distance_bias, position_bias
 from zoo.metadata import AUDIOSET, Words
 
 METADATA = Words(("log-mel energies",), ("BEATs",), ("transformer",), AUDIOSET)
@@ -70,6 +70,7 @@ class BEATs(Encoder):
 
     sizes = Sizes
     layout = Layout(bands=MELS // PATCH)
+    gated_kernel = True
     layer_list = "encoder.layers"
     matrices: ClassVar = {name: f"self_attn.{name}_proj" for name in ("q", "k", "v", "out")} | {"fc1": "fc1", "fc2": "fc2"}
     tiny: ClassVar = {
@@ -163,11 +164,11 @@ class BEATs(Encoder):
         return projected
 
     def hidden_states(self, features: Tensor, padding: Tensor | None = None) -> list[Tensor]:
-        states: list[Tensor] = self.encoder(self.embed(features), padding, self.checkpointing, every=True)
+        states: list[Tensor] = self.encoder(self.embed(features), padding, self.checkpointing, every=True, kernel=self.kernel)
         return states
 
     def forward(self, features: Tensor, padding: Tensor | None = None) -> Tensor:
-        states: list[Tensor] = self.encoder(self.embed(features), padding, self.checkpointing, every=False)
+        states: list[Tensor] = self.encoder(self.embed(features), padding, self.checkpointing, every=False, kernel=self.kernel)
         return states[-1]
 
 
@@ -181,12 +182,14 @@ class _Transformer(nn.Module):
         self.register_buffer("bucket", buckets(config.buckets, config.max_distance), persistent=False)
         self.bucket: Tensor  # of the distances -max_distance .. max_distance
 
-    def forward(self, x: Tensor, padding: Tensor | None, checkpointing: bool, every: bool) -> list[Tensor]:
+    def forward(
+        self, x: Tensor, padding: Tensor | None, checkpointing: bool, every: bool, kernel: bool = False
+    ) -> list[Tensor]:
         """The input of the first layer and the output of each; only the last one unless `every`."""
         if padding is not None:
             x = x.masked_fill(padding[:, :, None], 0.0)
         x = self.dropout(self.layer_norm(x + self.pos_conv(x)))
-        bias = self.position_bias(x.shape[1])
+        bias = self.distance_bias(x.shape[1]) if kernel and self.kernel_serves(x) else self.position_bias(x.shape[1])
         states = [x]
         for layer in self.layers:
             if checkpointing and torch.is_grad_enabled():
@@ -195,6 +198,15 @@ class _Transformer(nn.Module):
                 x = layer(x, bias, padding)
             states = [*states, x] if every else [x]
         return states
+
+    def kernel_serves(self, x: Tensor) -> bool:
+        """Whether there is a kernel for these: it is one of CUDA, and gives the table of biases no gradient."""
+        table = self.get_parameter("layers.0.self_attn.relative_attention_bias.weight")
+        return x.is_cuda and not (table.requires_grad and torch.is_grad_enabled())
+
+    def distance_bias(self, patches: int) -> Tensor:
+        """The same bias for each distance between them: (heads, 2 patches - 1)."""
+        return distance_bias(self.get_parameter("layers.0.self_attn.relative_attention_bias.weight"), self.bucket, patches)
 
     def position_bias(self, patches: int) -> Tensor:
         """Bias of each head for each pair of query and key, before the gate: (heads, patches, patches)."""
@@ -252,10 +264,15 @@ class _Attention(nn.Module):
             project(x).view(batch, patches, self.heads, -1).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        gated = self.gate(q).to(q.dtype) * bias.to(q.dtype)
-        if padding is not None:
-            gated = gated.masked_fill(padding[:, None, None, :], -torch.inf)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=gated)
+        if bias.dim() == 2:  # of distances
+            from zoo.layers.gated_attention import gated_attention
+
+            y = gated_attention(q, k, v, self.gate(q).to(q.dtype).squeeze(-1), bias.to(q.dtype), padding)
+        else:
+            gated = self.gate(q).to(q.dtype) * bias.to(q.dtype)
+            if padding is not None:
+                gated = gated.masked_fill(padding[:, None, None, :], -torch.inf)
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=gated)
         mixed: Tensor = self.out_proj(y.transpose(1, 2).reshape(batch, patches, width))
         return mixed
 

@@ -21,12 +21,17 @@ def buckets(count: int, max_distance: int) -> Tensor:
     return bucket + (distance > 0) * half
 
 
+def distance_bias(table: Tensor, bucket: Tensor, tokens: int) -> Tensor:
+    """Bias of each head for each distance key - query from 1 - tokens to tokens - 1: (heads, 2 tokens - 1)."""
+    farthest = len(bucket) // 2
+    distance = torch.arange(1 - tokens, tokens, device=bucket.device).clamp(-farthest, farthest)
+    return table[bucket[distance + farthest]].T
+
+
 def position_bias(table: Tensor, bucket: Tensor, tokens: int) -> Tensor:
     """Bias of each head for each pair of query and key: (buckets, heads), `buckets(...)` -> (heads, tokens, tokens).
 
     It depends on key - query only, so each row is a window on one vector of 2 tokens - 1 values.
     """
-    farthest = len(bucket) // 2
-    distance = torch.arange(1 - tokens, tokens, device=bucket.device).clamp(-farthest, farthest)
-    windows: Tensor = table[bucket[distance + farthest]].T.unfold(1, tokens, 1).flip(1)
+    windows: Tensor = distance_bias(table, bucket, tokens).unfold(1, tokens, 1).flip(1)
     return windows.contiguous()

@@ -66,6 +66,7 @@ class Config(Frozen):
     augment: AugmentConfig = AugmentConfig()  # of an encoder that hears spectra; waves are not masked
     loss: OptionalLossBlock = arcface.Config()  # None: of a frozen encoder that is used as it is
     checkpointing: bool = False  # compute activations twice instead of keeping them: less memory, a third slower
+    kernel: bool = False  # on CUDA, gated position biases inside the attention kernel; not measured yet  # open
 
     @model_validator(mode="before")
     @classmethod
@@ -78,6 +79,8 @@ class Config(Frozen):
     def _the_encoder_agrees(self) -> "Config":
         kind = _kind(self.encoder)
         parse(kind.sizes, self.sizes, "sizes")
+        if self.kernel and not kind.gated_kernel:
+            raise ValueError(f"kernel: {self.encoder} has no gated position bias that a kernel computes; leave it out")
         if not kind.spectral and self.augment != _NO_MASKS:
             raise AsdzooError(
                 f"augment masks spectra, and {self.encoder} hears waves",
@@ -147,7 +150,7 @@ class Pretrained(PretrainedNetwork):
             add_adapters(encoder, config.tuning, adapted)
         else:
             encoder.requires_grad_(config.tuning.mode == "full")
-        encoder.checkpointing = config.checkpointing
+        encoder.checkpointing, encoder.kernel = config.checkpointing, config.kernel
         self.layer_sum = None if config.layers == "last" else LayerSum(config.layers, encoder.layers() + 1)
         only_front = config.pooling == "class_token" and config.embedding is None
         encoder.outputs = encoder.layout.front if only_front else None

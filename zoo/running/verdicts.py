@@ -64,7 +64,7 @@ class Verdict:
     threshold: float
     anomalous: bool
     seconds: float
-    digest: str  # of a few blocks of the file: tells another recording of the same name
+    digest: str  # of all bytes of the file: tells another recording of the same name
     window_seconds: float = 0.0
     windows: tuple[Window, ...] = ()
     alarm: bool = False
