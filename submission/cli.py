@@ -173,7 +173,9 @@ def check(
     if data is not None:
         from submission.checking.expected import expected_clips
 
-        expected, year = expected_clips(data, year)
+        expected, year, said = expected_clips(data, year)
+        for sentence in said:
+            warn(sentence)
     findings = find_faults(package, year, expected)
     if as_json:
         print_json(findings.as_json())

@@ -252,10 +252,11 @@ def train(
         store = WaveformStore.open(
             clips, opened.folder.parent / ".waves", progress=display.counter("decoding"), say=display.note
         )
-        for sentence in shortened(store.problems):
+        said = shortened(store.problems)
+        for sentence in said:
             display.note(sentence)
         executor = Here(store, accelerator)
-        train_all(opened, chosen, store.clips, executor, seed, filed, "train", display.watcher, str(data), folders)
+        train_all(opened, chosen, store.clips, executor, seed, filed, "train", display.watcher, str(data), folders, said)
     return Run(run, device)
 
 

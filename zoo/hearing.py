@@ -155,6 +155,17 @@ class Hearing:
         first = self.config.longer == "first" or (self.config.longer == "auto" and year != OWN)
         return first and self.shape.samples is not None
 
+    @property
+    def prepared_seconds(self) -> float:
+        """How much of the beginning of a clip a network hears that prepares each clip once."""
+        return self.config.seconds or LONG
+
+    def unheard_when_prepared(self, store: WaveformStore, indices: Indices) -> tuple[int, float]:
+        """How many clips a network that prepares each clip once does not hear to the end in training, and their seconds."""
+        lengths = store.viewed(self.view).lengths[indices]
+        beyond = np.maximum(lengths - round(self.prepared_seconds * self.config.sample_rate), 0)
+        return int((beyond > 0).sum()), float(beyond.sum()) / self.config.sample_rate
+
     def unheard(self, store: WaveformStore, indices: Iterable[int]) -> tuple[int, float]:
         """Of how many of these clips a part is not heard in scoring, and how many seconds that is."""
         samples = self.shape.samples or 0

@@ -148,13 +148,36 @@ def _decision(run: Run, name: str) -> str:
     return words[combiner]
 
 
+def broken_parts(run: Run, members: Iterable[str]) -> list[str]:
+    """A sentence for each part of these systems whose plugin is installed but cannot be loaded."""
+    said: dict[str, None] = {}
+    known = run.info().systems
+    for entry in (known[member] for member in members if member in known):
+        model = _model(entry)
+        parts: list[tuple[registry.Kind, object]] = [
+            ("model", model.get("name")),
+            ("detector", entry.block("detector").get("name")),
+            *(("encoder", block["encoder"]) for block in _encoders(model)),
+        ]
+        for kind, name in parts:
+            if name not in registry.names(kind):
+                continue
+            try:
+                registry.module(kind, str(name))
+            except AsdzooError as problem:
+                said[f"{problem.message}; the metadata has its name and no more, write the rest into team.yaml"] = None
+    return list(said)
+
+
 def _own_words(kind: registry.Kind, name: str) -> Words:
-    """The words that a module brings; without any, or where its plugin is not installed here, its name is the method."""
+    """The words that a module brings; without any, or where its plugin is not here or broken, its name is the method."""
     try:
         words = getattr(registry.module(kind, name), "METADATA", None)
     except AsdzooError:
         words = None
-    return words if isinstance(words, Words) else Words(methods=(name,))
+    if isinstance(words, Words):
+        return words
+    return Words(embeddings=(name,)) if kind == "encoder" else Words(methods=(name,))
 
 
 def _words(entry: SystemInfo) -> Words:
@@ -189,8 +212,7 @@ def _encoder_words(name: str) -> Words:
     """Those that its module brings; of an encoder that is not installed here, its name."""
     if name not in registry.names("encoder"):
         return Words(embeddings=(name,))
-    words: Words = registry.module("encoder", name).METADATA
-    return words
+    return _own_words("encoder", name)
 
 
 def _augmentation(entries: Sequence[SystemInfo]) -> list[str]:

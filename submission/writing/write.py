@@ -12,7 +12,7 @@ from submission.checking.check import Expected, check
 from submission.checking.faults import Findings
 from submission.checking.metadata import label_of
 from submission.checking.rules import MAX_SYSTEMS, TASK, Part, Rules, rules_of
-from submission.writing.describe import describe, external_datasets
+from submission.writing.describe import broken_parts, describe, external_datasets, members_of
 from submission.writing.external import allowed, unknown_resources
 from submission.writing.freeze import changes, current, freeze_path, read_freeze
 from submission.writing.pack import pack
@@ -111,7 +111,7 @@ def prepare(
         )
     parts, warnings = _submitted(tables, rules, partial)
     warnings += [*([bare] if bare else []), *older_tables(run, names)]
-    warnings += sentences(run.marks())
+    warnings += [*sentences(run.marks()), *run.info().left_out]
     files: dict[str, bytes] = {}
     labels: dict[str, str] = {}
     decided: list[Decided] = []
@@ -134,6 +134,7 @@ def prepare(
     if report is not None:
         files[f"{TASK}/{stem}.technical_report.pdf"] = _pdf(report)
     machines = sorted({part.machine for own in parts.values() for part in own})
+    warnings += broken_parts(run, dict.fromkeys(one for name in names for one in members_of(run, name, machines)))
     named = [item for name in names for item in external_datasets(run, name, team, machines)]
     warnings += unknown_resources(named, allowed(external)) if rules.external_datasets else []
     if (frozen := read_freeze(run)) is not None:

@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from zoo.scores import ScoreTable
 
 
-def say_problems(problems: Sequence[Problem], strict: bool) -> None:
-    """Broken recordings are left out and said; `--strict` stops instead."""
+def say_problems(problems: Sequence[Problem], strict: bool) -> list[str]:
+    """Broken recordings are left out and said; `--strict` stops instead. Returns what was said."""
     from zoo.data.problems import shortened
 
     broken = [problem for problem in problems if problem.severity == "error"]
     if broken and strict:
         raise AsdzooError(f"{len(broken)} recording(s) cannot be used, the first: {broken[0]}", "replace or remove them")
-    for sentence in shortened(problems):
+    said = shortened(problems)
+    for sentence in said:
         warn(sentence)
+    return said
 
 
 def say_summary(run: Run, tables: Sequence[ScoreTable]) -> None:

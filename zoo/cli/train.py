@@ -92,12 +92,12 @@ def train_all(
         kept = run.folder.parent / ".waves"
         accelerator = accelerator_for(device)  # also to say at once that there is no such device
         store = WaveformStore.open(clips, kept, progress=display.counter("decoding"), say=display.note)
-        say_problems(store.problems, strict)
+        said = say_problems(store.problems, strict)
         on = cast("Literal['train', 'test']", calibrate_on)
         doing: Executor = Here(store, accelerator)
         if starter is not None:
             doing = Processes(starter, store.clips, data, kept, device, folders)
-        tables = run_all(run, chosen, store.clips, doing, seed, extra, on, display.watcher, str(data), folders)
+        tables = run_all(run, chosen, store.clips, doing, seed, extra, on, display.watcher, str(data), folders, said)
     say_summary(run, tables)
 
 

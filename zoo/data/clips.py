@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from zoo.data.annotations import LABELS, attribute_tables, read_attribute_table
 from zoo.data.clip import Clip
-from zoo.data.copies import without_copies
+from zoo.data.copies import leaks, without_copies
 from zoo.data.dating import of_one_year
 from zoo.data.folders import Found, MachineFolder
 from zoo.data.labels import labelled, read_labels
@@ -82,7 +82,7 @@ def find_clips(root: Path, year: str | None = None, lone: Split = "train") -> Re
     keep()
     order: dict[Split, int] = {"train": 0, "test": 1, "supplemental": 2}
     kept.sort(key=lambda clip: (clip.machine, clip.section, order[clip.split], clip.name, str(clip.path)))
-    return Recordings(kept, problems + said + list(_odd(kept)))
+    return Recordings(kept, [*problems, *said, *leaks(kept), *_odd(kept)])
 
 
 def clip_table(clips: Iterable[Clip]) -> "pd.DataFrame":

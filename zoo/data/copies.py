@@ -99,6 +99,27 @@ def _between(first: Path, firsts: Sequence[Clip], second: Path, seconds: list[Cl
     return [clip for clip in seconds if _key(clip) not in shared], problems
 
 
+def leaks(clips: Iterable[Clip]) -> list[Problem]:
+    """A line for each machine that has test clips with the bytes of training clips: nothing is learnt from their scores."""
+    machines: dict[str, list[Clip]] = {}
+    for clip in clips:
+        if clip.split in ("train", "test"):
+            machines.setdefault(clip.machine, []).append(clip)
+    problems = []
+    for machine, own in machines.items():
+        own.sort(key=lambda clip: clip.split == "test")  # training clips first: a test clip is found to equal one of them
+        splits = {clip.path: clip.split for clip in own}
+        twins = {path: first for path, first in equal_files(splits).items() if splits[path] != splits[first]}
+        if twins:
+            path, first = next(iter(twins.items()))
+            sentence = (
+                f"is byte for byte the training clip {shown(first)}, as are {len(twins)} test clip(s) of {machine} "
+                "in all: what they score says nothing, take them out of one of the two"
+            )
+            problems.append(Problem("warning", path, sentence))
+    return problems
+
+
 def _equal(clips: Iterable[Clip]) -> dict[Path, Path]:
     """Path -> the path of an earlier clip of the same section and split with the same bytes."""
     groups: dict[_Key, list[Path]] = {}

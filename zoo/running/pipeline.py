@@ -14,6 +14,7 @@ from accelerate import Accelerator
 
 from zoo.calibration import Calibration
 from zoo.data.clips import Clip
+from zoo.data.problems import shortened
 from zoo.data.store import WaveformStore
 from zoo.errors import AsdzooError
 from zoo.running import stages
@@ -47,12 +48,13 @@ def train_all(
     watcher: Watcher,
     data: str | None = None,
     also: Sequence[Path] = (),
+    left_out: Sequence[str] = (),
 ) -> list[ScoreTable]:
     """Train what is not trained, embed what is not embedded, score and calibrate; one score table a system.
 
     `clips` are those of the executor's store, `data` the folder they came from, as it was typed; clips of other years than the
-    first one's are of the folders `also`, and only learnt. Several processes may do this for one run at a time: they share its
-    tasks.
+    first one's are of the folders `also`, and only learnt. `left_out` is what was said of recordings, which the run keeps for
+    its report and package. Several processes may do this for one run at a time: they share its tasks.
 
     Raises: AsdzooError from any stage, naming what to do; Busy when another command writes to the run just now.
     """
@@ -67,6 +69,8 @@ def train_all(
         before = run.info()
         _begin(run, year, seed, groups, calibrate_on, data, also)
         run.update_info(without_training=bare)
+        if left_out or before.left_out:
+            run.update_info(left_out=tuple(left_out))
     done = {task.name: task_folder(run, task).trained for task in plan}
     for system in systems:
         own = [task for task in plan if task.system is system]
@@ -161,6 +165,8 @@ def score_new(run: Run, store: WaveformStore, found_in: Path, accelerator: Accel
     bare = {part: count for part, count in without_training(store.clips).items() if part not in trained_parts(run)}
     if bare:
         run.update_info(without_training={**info.without_training, **bare})
+    if store.problems:
+        run.update_info(left_out=tuple(dict.fromkeys([*info.left_out, *shortened(store.problems)])))
     store = store.chosen(arrivals(store.clips, past_of(run), found_in, watcher.note))
     if not store.clips:
         raise AsdzooError(f"there is nothing to score in {found_in}", "recordings to score lie in MACHINE/test/")

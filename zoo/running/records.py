@@ -86,6 +86,7 @@ class RunInfo(Record):
     tables: dict[str, TableInfo] = {}  # score tables by name; empty in runs of 0.1
     without_training: dict[str, int] = {}  # machine and section -> its test clips, which nothing can score
     marks: tuple[str, ...] = ()  # see `zoo.running.marks`
+    left_out: tuple[str, ...] = ()  # what was said of recordings that could not be used or look odd, by path
 
     @property
     def cannot_score(self) -> str:

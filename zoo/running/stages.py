@@ -159,6 +159,15 @@ def _trainer(
     if not isinstance(network, Network):
         raise TypeError(f"{task.system.name}: {type(network).__name__} is no Network, it has nothing to train")
     data = training_data(task, network, store, accelerator.device)
+    if data.prepared:
+        positions = {clip.path: index for index, clip in enumerate(store.clips)}
+        learnt = np.array([positions[clip.path] for clip in task.learnt], np.int64)
+        clips, seconds = task.system.hearing.unheard_when_prepared(store, learnt)
+        if clips:
+            heard = (
+                f"{task.system.name} ({task.group}) learns from the first {task.system.hearing.prepared_seconds:g} s of a clip"
+            )
+            hooks.note(f"{heard}: {seconds:,.1f} s of {clips} training clips go unheard; cut these into shorter ones")
     return Trainer(network, data, training, task.seed, accelerator, hooks)
 
 

@@ -170,7 +170,8 @@ def test_data_without_blind_clips_or_without_test_clips(good: Files, tmp_path: P
     test = tmp_path / "data" / "Scanner" / "test" / "section_00_source_test_normal_0000_x.wav"
     test.parent.mkdir()
     test.write_bytes(tiny_wav)
-    expected, year = expected_clips(tmp_path / "data")
+    expected, year, said = expected_clips(tmp_path / "data")
+    assert ["is byte for byte the training clip" in one for one in said] == [True]
     assert (expected, year) == ({Part("Scanner", "00"): frozenset({test.name})}, "2024")
     assert {"clip-missing", "clip-unknown"} <= {fault.code for fault in check(path, year, expected).faults}
 

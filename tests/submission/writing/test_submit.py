@@ -15,6 +15,7 @@ from submission.checking.metadata import Meta
 from submission.checking.rules import RULES, Part, rules_of
 from submission.cli import main
 from tests.submission.conftest import SYSTEMS, MakeRun, table
+from zoo import registry
 from zoo.scores import ScoreTable
 
 LABEL = "Jiang_THUEE_task2_1"
@@ -455,3 +456,27 @@ def test_how_members_are_joined(combiner: str, words: str, make_run: MakeRun, tm
     path.write_text(path.read_text() + f"combiner: {combiner}\n")
     assert submit(tmp_path) == 0
     assert Meta.model_validate(meta(tmp_path)).system.description["decision_making"] == words
+
+
+def test_what_was_said_of_recordings_is_said_again(make_run: MakeRun, tmp_path: Path, capsys: Capture) -> None:
+    make_run().update_info(left_out=["data/fan/train/a.wav: is empty"])
+    assert submit(tmp_path) == 0
+    assert "warning: data/fan/train/a.wav: is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kind", "block"), [("model", "model"), ("encoder", "model"), ("detector", "detector")])
+def test_a_plugin_that_is_broken_now_is_a_warning(
+    kind: registry.Kind, block: str, make_run: MakeRun, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run()
+    (first, entry), *_ = run.info().systems.items()
+    config = {"name": "pretrained", "encoder": "broken"} if kind == "encoder" else {"name": "broken"}
+    changed = entry.model_copy(update={"config": {**entry.config, block: config}})
+    run.update_info(systems={**run.info().systems, first: changed})
+    whole, broken = registry.entries, registry.Entry(kind, "broken", "no_such_module_of_a_plugin", "some-plugin")
+    monkeypatch.setattr(registry, "entries", lambda of: whole(of) | ({"broken": broken} if of == kind else {}))
+    assert submit(tmp_path) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"warning: the {kind} broken of the package some-plugin cannot be used: No module named" in said
+    assert "the metadata has its name and no more" in said
+    assert "broken" in str(meta(tmp_path)["system"]["description"])

@@ -56,7 +56,9 @@ def test_equal_bytes_are_taken_once(tmp_path: Path) -> None:
     shutil.copy(folder / "train" / "0.wav", folder / "test" / "0.wav")
     clips = find_clips(tmp_path)
     assert [clip.name for clip in clips] == ["0.wav", "1.wav", "2.wav", "0.wav"]
-    assert "holds 3 recording(s) byte for byte twice, left out once: x0.wav is 0.wav" in _only(clips)
+    twice, leak = map(str, clips.problems)
+    assert "holds 3 recording(s) byte for byte twice, left out once: x0.wav is 0.wav" in twice
+    assert "is byte for byte the training clip" in leak
 
 
 def test_test_clips_of_the_challenge_are_all_wanted(tmp_path: Path) -> None:
@@ -130,3 +132,17 @@ def test_equal_files_and_block_hashes(tmp_path: Path) -> None:
     for path in empty:
         path.write_bytes(b"")
     assert equal_files(empty) == {}
+
+
+@pytest.mark.parametrize("machine", ["fan", "MyFan"])
+def test_test_clips_that_are_training_clips_are_named(tmp_path: Path, machine: str) -> None:
+    root = write_tree(tmp_path / "data", "2024" if machine == "fan" else "own", [machine], train=3, test=2)
+    assert not [problem for problem in find_clips(root).problems if "byte for byte" in problem.sentence]
+    train, test = (sorted(root.rglob(f"{machine}/{split}/*.wav")) for split in ("train", "test"))
+    for source, target in zip(train[:2], test, strict=False):
+        shutil.copy(source, target)
+    found = find_clips(root)
+    (problem,) = [problem for problem in found.problems if "byte for byte" in problem.sentence]
+    assert (problem.severity, problem.path) == ("warning", test[0])
+    assert f"the training clip {train[0]}, as are 2 test clip(s) of {machine} in all" in problem.sentence
+    assert {*train, *test} <= {clip.path for clip in found}  # named, and still taken
