@@ -25,7 +25,7 @@ def write_wav(
     subtype: str = "PCM_16",
     samples: np.ndarray | None = None,
 ) -> Path:
-    """A wav of `samples`, or of a tone in noise that depends on the file name and on whether it lies in test/ (another one in each channel)."""
+    """A wav of `samples`, or of a tone in noise told by its name and whether it is in test/ (another one in each channel)."""
     if samples is None:
         told = f"test/{path.name}" if path.parent.name == "test" else path.name
         seed = int.from_bytes(hashlib.sha256(told.encode()).digest()[:4], "little")
