@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from fusion.papers import Beside, beside_papers
 from fusion.pseudo_labels import labels_of
@@ -13,6 +14,8 @@ from submission.report.trainings import Training, read_trainings
 from zoo.running.folder import Run
 from zoo.running.pseudo_files import PseudoLabel
 from zoo.running.records import RunInfo
+from zoo.running.verdict_table import read_verdicts
+from zoo.running.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,11 @@ class Facts:
     pseudo_labels: Mapping[str, Sequence[PseudoLabel]]  # by system
     papers: Sequence[Beside]  # our scores beside published ones
     notes: Sequence[str]
+    verdicts: Sequence[Verdict] = ()  # of recordings that came after training
 
 
-def gather(run: Run, names: Sequence[str] = ()) -> Facts:
-    """Read a run; `names` are the systems and ensembles to show, all by default.
+def gather(run: Run, names: Sequence[str] = (), tables: Sequence[Path] = ()) -> Facts:
+    """Read a run; `names` are the systems and ensembles to show, all by default, `tables` those of `asdzoo score`.
 
     Raises: AsdzooError for what is no run, a run without score tables, an unknown name, or a damaged file.
     """
@@ -46,5 +50,7 @@ def gather(run: Run, names: Sequence[str] = ()) -> Facts:
     shown = [one.name for one in scored]
     trainings, layer_weights = read_trainings(run, shown), read_layer_weights(run, shown)
     told = {system: own for system, own in labels_of(run) if system in shown}
+    verdicts = [verdict for path in tables for verdict in read_verdicts(path)]
+    notes += [f"{path} holds no recordings yet" for path in tables if not read_verdicts(path)]
     unique = list(dict.fromkeys(notes))
-    return Facts(run, run.info(), scored, places, recordings, trainings, layer_weights, told, papers.rows, unique)
+    return Facts(run, run.info(), scored, places, recordings, trainings, layer_weights, told, papers.rows, unique, verdicts)

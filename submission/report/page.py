@@ -17,6 +17,7 @@ from submission.report.sections import (
     ensembles,
     layers,
     machines,
+    over_time,
     papers,
     pseudo_labels,
     run,
@@ -88,6 +89,7 @@ class Page:
         self._score = score.section(scored, names)
         self._others = (
             papers.section(facts.papers),
+            over_time.section(facts.verdicts),
             ensembles.section(facts.run, scored),
             agreement.section(scored),
             calibration.section(facts.run, scored, names),

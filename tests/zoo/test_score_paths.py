@@ -136,7 +136,11 @@ def test_what_is_passed_over_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["new", "--watch", "new", "--run", "one", "--out", "x.csv"], "PATH does not go with --watch", "--watch FOLDER"),
         (["--watch", "new", "--keep", "--run", "one", "--out", "x.csv"], "--keep does not go", "--watch FOLDER"),
         (["--watch", "new", "--json", "--run", "one", "--out", "x.csv"], "--json does not go", "--watch FOLDER"),
-        (["--watch", "new", "--run", "one", "--out", "data/MyPump/labels.csv"], "is no table of scored", "another file"),
+        (
+            ["--watch", "new", "--run", "one", "--out", "data/MyPump/labels.csv"],
+            "is no table of scored",
+            "--out FILE writes such a table",
+        ),
         (["new", "--run", "nothing"], "nothing is not a run", "train-all"),
     ],
 )
@@ -239,4 +243,4 @@ def test_a_damaged_table_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtur
     out.write_text(out.read_text().replace("ANOMALY", "PERHAPS"))
     message, hint = refused(capsys, "score", "--watch", "new", "--run", "one", "--out", str(out))
     assert message.startswith(f"{out} is damaged")
-    assert "name another file" in hint
+    assert "name another one" in hint

@@ -107,7 +107,7 @@ def say(run: Run, standard: Standard, judgement: Judgement, out_file: Path | Non
     for sentence in expected:
         out.print(sentence)
     if out_file is not None:
-        out.print(f"written: {out_file}")
+        out.print(f"written: {out_file}; next: asdzoo report --run {run.folder} --scored {out_file}")
 
 
 def expectations(standard: Standard, verdicts: Sequence[Verdict], rates: Mapping[tuple[str, str], Rate]) -> list[str]:

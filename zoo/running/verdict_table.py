@@ -92,11 +92,12 @@ def _parsed(data: bytes, path: Path) -> list[Verdict]:
             raise _no_table(path)
         return [_verdict(dict(zip(COLUMNS, row, strict=True))) for row in rows[1:]]
     except (csv.Error, ValueError, KeyError) as problem:
-        raise AsdzooError(f"{path} is damaged: {problem}", "take it away, or name another file") from problem
+        raise AsdzooError(f"{path} is damaged: {problem}", "take the file away, or name another one") from problem
 
 
 def _no_table(path: Path) -> AsdzooError:
-    return AsdzooError(f"{path} is no table of scored recordings", "name another file with --out; nothing was written")
+    hint = "asdzoo score FOLDER --out FILE writes such a table; this file stays as it is"
+    return AsdzooError(f"{path} is no table of scored recordings", hint)
 
 
 def _verdict(row: dict[str, str]) -> Verdict:

@@ -3,6 +3,7 @@
     score        the official score, and by machine
     machines     a panel for each machine: metrics, curves, scores, thresholds, embeddings, clips
     papers       our scores beside those that papers report
+    over_time    scores of recordings that came after training, with the threshold (--scored)
     ensembles    weights, and what each member brings
     agreement    how alike systems rank the clips
     calibration  where test clips lie on the scale of training clips
