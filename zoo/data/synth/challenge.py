@@ -24,11 +24,13 @@ from zoo.data.names import Domain, Label
 from zoo.data.synth.fleet import DEV, EVAL
 from zoo.data.synth.machines import Fault, Setting
 from zoo.data.synth.recording import Machine, record, record_in_room
+from zoo.data.synth.sessions import ANY_MACHINE
 from zoo.data.synth.sources import RATE
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import whole_folder, write_text
 from zoo.progress import Progress, unseen
 
+DRIFT = 1.0  # dB, of sessions; with it members rank as on recordings: tests/bench/bench_ranks.py
 Size = Literal["tiny", "small", "full"]
 
 YEAR_FOLDERS = {1: "dcase2024t2", 2: "dcase2026t2"}  # by channels: the challenge has two since 2026
@@ -44,10 +46,11 @@ class _Extent:
     target_train: int
     test: int  # for each of source and target, normal and anomaly
     seconds: float | None  # None = 10, or 12 for the toy vehicles
+    sessions: bool = True  # clips differ by session, and damage is also that of any machine (tiny: as in 0.1, goldens stand on it)
 
 
 _EXTENTS = {
-    "tiny": _Extent(("Fan", "Gearbox"), ("RoboticArm",), 24, 4, 6, 2.0),
+    "tiny": _Extent(("Fan", "Gearbox"), ("RoboticArm",), 24, 4, 6, 2.0, sessions=False),
     "small": _Extent(
         ("Bearing", "Gearbox", "Slider", "ToyTrain", "Valve"), ("HairDryer", "RoboticArm", "Scanner"), 100, 10, 25, 4.0
     ),
@@ -122,6 +125,8 @@ def plan(size: Size, subset: str, seed: int, channels: int = 1) -> dict[Machine,
     extent = _EXTENTS[size]
     fleet, chosen = (DEV, extent.dev) if subset == "dev_data" else (EVAL, extent.evaluation)
     machines = [machine for machine in fleet if not chosen or machine.name.removeprefix("Synth") in chosen]
+    if extent.sessions:
+        machines = [replace(machine, drift=DRIFT, faults=machine.faults + ANY_MACHINE) for machine in machines]
     recordings = {machine: _recordings(machine, extent, seed, blind=subset == "eval_data") for machine in machines}
     return {machine: [replace(clip, channels=channels) for clip in clips] for machine, clips in recordings.items()}
 

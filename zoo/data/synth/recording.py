@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.names import Domain
-from zoo.data.synth import sources
+from zoo.data.synth import sessions, sources
 from zoo.data.synth.machines import Family, Fault, Setting
 from zoo.data.synth.room import Room, heard
 from zoo.data.synth.sources import F32, RATE
@@ -45,6 +45,7 @@ class Machine:
     seconds: float = 10.0
     hidden: bool = False  # attributes are not told (2024: gearbox, slider, ToyTrain, ...)
     glued: bool = False  # weight15_BckgF instead of weight_15_Bckg_F
+    drift: float = 0.0  # dB, deviation of what a session's response adds to each third of an octave
     first_index: int = 0  # the challenge counts from 1 in its development set and for some machines of the evaluation set
 
     def settings(self, domain: Domain) -> tuple[Setting, ...]:
@@ -127,7 +128,13 @@ def _parts(
     """The machine and the noise, both `(samples,)` at unit RMS, and the ratio between them in dB."""
     samples = round(seconds * RATE)
     amplitude = fault.amplitude(strength) if fault else 0.0
-    sound = sources.unit(machine.family.sound(setting, fault.name if fault else None, amplitude, samples, rng))
+    own = fault.name if fault and fault.name not in sessions.NAMES else None
+    sound = machine.family.sound(setting, own, amplitude, samples, rng)
+    if fault and own is None:
+        sound = sessions.altered(sound, fault.name, amplitude, rng)
+    if machine.drift:
+        sound = sessions.drifted(sound, machine.drift, rng)
+    sound = sources.unit(sound)
     noise = background(PLACES[machine.places[domain == "target"]], samples, rng)
     return sound, noise, machine.snr[domain == "target"] + rng.normal(0, 1.0)
 
