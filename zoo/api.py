@@ -242,10 +242,10 @@ def train(
     from zoo.training.devices import accelerator_for
 
     names, settings = [systems] if isinstance(systems, str) else systems, list(settings)
-    chosen_systems(names, settings, (), _warn)  # wrong names are said before recordings are looked for
+    chosen_systems(names, settings, lambda note: None)  # wrong names are said before recordings are looked for
     filed = parse_assignments(f"{machine}={group}" for machine, group in (groups or {}).items())
     clips = with_other_years(find_clips(Path(data), year), folders := [Path(folder) for folder in also])
-    chosen = chosen_systems(names, settings, clips, _warn)
+    chosen = chosen_systems(names, settings, _warn)
     opened = folder.Run(Path(run))
     with Display() as display:
         accelerator = accelerator_for(device)

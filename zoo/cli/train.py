@@ -32,8 +32,7 @@ def train_all(
         str | None,
         typer.Option(
             "--systems",
-            help="Names or YAML files, comma-separated; `asdzoo list` shows them. "
-            f"Default: {','.join(DEFAULT_SYSTEMS)}; where there is one class only, systems that learn from one.",
+            help=f"Names or YAML files, comma-separated; `asdzoo list` shows them. Default: {','.join(DEFAULT_SYSTEMS)}.",
         ),
     ] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="Override a key: --set training.steps=100.")] = None,
@@ -67,11 +66,11 @@ def train_all(
         raise AsdzooError(f"--calibrate-on {calibrate_on} is neither train nor test", "leave it out: train is the default")
     names = [name.strip() for name in systems.split(",") if name.strip()] if systems is not None else None
     if names is not None:
-        chosen_systems(names, settings or (), (), warn)  # wrong names are said before recordings are looked for
+        chosen_systems(names, settings or (), lambda note: None)  # wrong names are said before recordings are looked for
     extra = parse_assignments(groups or ())
     folders = [Path(name.strip()) for name in (also or "").split(",") if name.strip()]
     clips = with_other_years(find_clips(data, year), folders)
-    chosen = chosen_systems(names, settings or (), clips, warn)
+    chosen = chosen_systems(names, settings or (), warn)
     if dry_run:
         say_problems(clips.problems, strict)
         if bare := without_training(clips):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from zoo.data.clips import Clip
 from zoo.errors import AsdzooError, listed
 from zoo.running.defaults import DEFAULT_SYSTEMS, FROZEN, OF_ONE_CLASS
-from zoo.running.plan import Task, make_plan
+from zoo.running.plan import Task
 from zoo.systems import System, load_system
 
 Note = Callable[[str], None]
@@ -36,8 +36,8 @@ def learnable(plan: Sequence[Task], note: Note) -> list[Task]:
     return kept
 
 
-def chosen_systems(names: Iterable[str] | None, settings: Iterable[str], clips: Sequence[Clip], note: Note) -> list[System]:
-    """The named systems, or for `None` those that suit the clips: where there is one class only, systems that learn from one.
+def chosen_systems(names: Iterable[str] | None, settings: Iterable[str], note: Note) -> list[System]:
+    """The named systems, or for `None` the default ones, and the frozen encoders whose checkpoints are here.
 
     Raises: AsdzooError for wrong names or keys, or for no name at all.
     """
@@ -45,19 +45,12 @@ def chosen_systems(names: Iterable[str] | None, settings: Iterable[str], clips: 
     chosen = [load_system(name, settings) for name in (DEFAULT_SYSTEMS if names is None else names)]
     if not chosen:
         raise AsdzooError("there is no system to train", f"for example {DEFAULT_SYSTEMS[0]}; `asdzoo list` shows them")
-    if names is not None or not any(clip.split == "train" for clip in clips):
-        return chosen
-    idle = {task.system.name: task.machines for task in make_plan(chosen, clips, {}, 0) if nothing_to_tell_apart(task)}
-    if not idle:
-        return chosen
-    suited = [load_system(name, settings) for name in OF_ONE_CLASS]
-    suited += [system for system in map(load_system, FROZEN) if _is_here(system)]
-    machines = ", ".join(sorted({machine for of_it in idle.values() for machine in of_it}))
-    note(
-        f"one class ({machines}), so {', '.join(idle)} has nothing to tell apart; trained are "
-        f"{', '.join(system.name for system in suited)} (--systems chooses others)"
-    )
-    return suited
+    if names is None:
+        frozen = [system for system in map(load_system, FROZEN) if _is_here(system)]
+        if frozen:
+            note(f"{', '.join(system.name for system in frozen)} as well: the checkpoint is here (--systems chooses others)")
+        chosen += frozen
+    return chosen
 
 
 def _is_here(system: System) -> bool:

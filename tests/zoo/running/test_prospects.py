@@ -10,9 +10,12 @@ from submission.cli import main
 from tests.submission.conftest import TEAM
 from tests.zoo.trees import write_tree
 from zoo.data.clips import find_clips
+from zoo.running import prospects
 from zoo.running.defaults import DEFAULT_SYSTEMS, OF_ONE_CLASS
 from zoo.running.folder import Run
-from zoo.running.prospects import chosen_systems, without_training
+from zoo.running.plan import make_plan
+from zoo.running.prospects import chosen_systems, nothing_to_tell_apart, without_training
+from zoo.systems import load_system, system_paths
 
 STEPS = ["--set", "training.steps=2", "--device", "cpu"]
 
@@ -38,21 +41,25 @@ def test_one_class_is_said_before_training_and_what_cannot_learn_is_left_out(
     assert said in capsys.readouterr().err
 
 
-def test_default_systems_depend_on_the_recordings(tmp_path: Path) -> None:
+def test_default_systems_learn_from_one_class_also(tmp_path: Path) -> None:
     notes: list[str] = []
+    assert [system.name for system in chosen_systems(None, (), notes.append)] == list(DEFAULT_SYSTEMS)
+    assert notes == []
     one = find_clips(write_tree(tmp_path, "own", domains=False))
-    names = [system.name for system in chosen_systems(None, (), one, notes.append)]
-    assert names[: len(OF_ONE_CLASS)] == list(OF_ONE_CLASS)
-    assert notes[0].startswith(
-        "one class (MyPump), so dual_branch_cnn has nothing to tell apart; trained are nf_cdee, autoencoder"
-    )
-    several = find_clips(write_tree(tmp_path, "2024", machines=["fan", "valve"]))
-    assert [system.name for system in chosen_systems(None, (), several, notes.append)] == list(DEFAULT_SYSTEMS)
-    named = chosen_systems(["dual_branch_cnn"], (), one, notes.append)
-    assert [system.name for system in named] == ["dual_branch_cnn"]
-    assert len(notes) == 1
+    plan = make_plan(chosen_systems(None, (), notes.append), one, {}, 0)
+    assert not any(map(nothing_to_tell_apart, plan))
+    assert nothing_to_tell_apart(make_plan([load_system("dual_branch_cnn")], one, {}, 0)[0])
+    assert {*OF_ONE_CLASS} <= {*system_paths()}
     with pytest.raises(zoo.AsdzooError, match="there is no system to train"):
-        chosen_systems([], (), one, notes.append)
+        chosen_systems([], (), notes.append)
+
+
+def test_a_frozen_encoder_joins_where_its_checkpoint_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr(prospects, "_is_here", lambda system: system.name == "beats_frozen")
+    assert [system.name for system in chosen_systems(None, (), notes.append)] == [*DEFAULT_SYSTEMS, "beats_frozen"]
+    assert notes == ["beats_frozen as well: the checkpoint is here (--systems chooses others)"]
+    assert [system.name for system in chosen_systems(["nf_cdee"], (), notes.append)] == ["nf_cdee"]
 
 
 def test_test_clips_without_training_clips_are_said_by_every_command(

@@ -46,7 +46,9 @@ class _Extent:
     target_train: int
     test: int  # for each of source and target, normal and anomaly
     seconds: float | None  # None = 10, or 12 for the toy vehicles
-    sessions: bool = True  # clips differ by session, and damage is also that of any machine (tiny: as in 0.1, goldens stand on it)
+    sessions: bool = (
+        True  # clips differ by session, damage is also that of any machine (tiny is as in 0.1: goldens stand on it)
+    )
 
 
 _EXTENTS = {

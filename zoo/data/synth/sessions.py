@@ -17,7 +17,7 @@ NAMES = frozenset(fault.name for fault in ANY_MACHINE)
 
 
 def drifted(wave: F32, decibels: float, rng: np.random.Generator) -> F32:
-    """The wave through a session's response: gains of `decibels` deviation at every third of an octave, straight lines between."""
+    """The wave through a session's response: gains of `decibels` deviation at each third of an octave."""
     knots = np.geomspace(*OCTAVES, 22)
     return sources.through(wave, _response(len(wave), knots, rng.normal(0.0, decibels, len(knots))))
 
