@@ -1,6 +1,7 @@
 """What of the recordings reaches a network: which view, at which rate, how much of a clip at a time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +16,8 @@ from zoo.data.views import View, view_of
 from zoo.data.years import OWN
 from zoo.errors import AsdzooError
 from zoo.networks import Embedder, InputShape, with_parts
+from zoo.training.precision import Precision, arithmetic
+from zoo.training.prefetch import one_ahead
 from zoo.training.sampling import Indices
 
 MOST_SECONDS = 640  # of sound in one batch: 32 clips of 20 s, longer than those of any year
@@ -31,6 +34,7 @@ class InputConfig(Frozen):
     # scoring a longer clip: its first seconds, the mean over windows, or whole: every clip at its own length, and `seconds` are
     # those of training crops; auto: windows of recordings of one's own, and the first seconds of the challenge's
     longer: Literal["auto", "first", "windows", "whole"] = "auto"
+    precision: Precision = "fp32"  # of embedding on CUDA; tf32 and bf16 are faster, and change scores in their last digits
 
     @model_validator(mode="before")
     @classmethod
@@ -110,25 +114,38 @@ class Hearing:
     def embed(self, network: Embedder, store: WaveformStore, indices: Indices, batch: int = 32) -> np.ndarray:
         """Embeddings (n, parts, dim), float32, of clips of the store, in order; the mean over a clip's windows."""
         network.eval()
-        heard = store.viewed(self.view)
+        device = network.device
+        batches = self._to_embed(store, indices, batch, pinned=device.type == "cuda")
         rows: list[np.ndarray] = []
+        pieces = []
+        # On a CPU a second thread would only take its turn.
+        with closing(one_ahead(batches) if device.type == "cuda" else batches) as coming:
+            for waves, lengths, windows in coming:
+                waves, lengths = waves.to(device, non_blocking=True), lengths.to(device, non_blocking=True)
+                with arithmetic(device, self.config.precision):
+                    pieces.append(with_parts(network(waves, lengths)).float().cpu().numpy())
+                if windows:  # the batch is whole
+                    rows.extend(piece.mean(axis=0) for piece in np.split(np.concatenate(pieces), np.cumsum(windows)[:-1]))
+                    pieces = []
+        return np.stack(rows).astype(np.float32) if rows else np.empty((0, network.parts, network.dim), np.float32)
+
+    def _to_embed(
+        self, store: WaveformStore, indices: Indices, batch: int, pinned: bool
+    ) -> Generator[tuple[Tensor, Tensor, list[int]]]:
+        """Waves and lengths of windows; with the last ones of each batch of clips, how many windows each of its clips has."""
+        heard = store.viewed(self.view)
         for start in range(0, len(indices), batch):
             windows = [
                 list(self._windows(int(heard.lengths[i]), heard.clips[i].year)) for i in indices[start : start + batch].tolist()
             ]
-            clips = np.repeat(indices[start : start + batch], [len(each) for each in windows])
+            counts = [len(each) for each in windows]
+            clips = np.repeat(indices[start : start + batch], counts)
             starts = np.concatenate(windows)
-            pieces = []
             for piece in self._pieces(heard.lengths[clips]):
-                waves, lengths = self._batch(
-                    store, clips[piece], samples=self.shape.samples, starts=starts[piece], most=self._long
-                )
-                embeddings = with_parts(network(waves.to(network.device), lengths.to(network.device)))
-                pieces.append(embeddings.float().cpu().numpy())
-            embedded = np.concatenate(pieces)
-            ends = np.cumsum([len(each) for each in windows])
-            rows.extend(piece.mean(axis=0) for piece in np.split(embedded, ends[:-1]))
-        return np.stack(rows).astype(np.float32) if rows else np.empty((0, network.parts, network.dim), np.float32)
+                waves, lengths = heard.batch(clips[piece], samples=self.shape.samples, starts=starts[piece], most=self._long)
+                if pinned:
+                    waves, lengths = waves.pin_memory(), lengths.pin_memory()
+                yield waves, lengths, counts if piece.stop == len(clips) else []
 
     def _pieces(self, lengths: Indices) -> Iterator[slice]:
         """Parts of a batch that hold at most MOST_SECONDS of sound each, or one window: lengths of the clips in samples."""

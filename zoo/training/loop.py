@@ -24,7 +24,7 @@ from zoo.config import Frozen
 from zoo.errors import AsdzooError, listed
 from zoo.networks import FrameNetwork, Network, PreparedNetwork
 from zoo.training.averaging import BestCheckpoints, reestimate_batch_norm
-from zoo.training.compilation import Losses, compiled
+from zoo.training.compilation import Compile, Losses, made_fast
 from zoo.training.data import Batch, TrainingData
 from zoo.training.hooks import Hooks as Hooks
 from zoo.training.hooks import State as State
@@ -58,7 +58,7 @@ class TrainingConfig(Frozen):
     patience: PositiveInt | None = None  # validations without improvement before training stops
     average: PositiveInt = 1  # so many best checkpoints are averaged; 1: the best one is taken
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 autocast on GPUs that have it
-    compile: bool = False  # torch.compile the losses
+    compile: Compile = "auto"  # true: torch.compile the losses; layers: each layer of an encoder; auto: layers, on CUDA
 
 
 class CheckpointError(AsdzooError):
@@ -101,7 +101,7 @@ class Trainer:
         self.steps = int(min(config.steps, epochs))
         self.micro = self.clips_per_step if config.merge and accelerator.device.type != "cpu" else config.batch
         losses = _losses_of_prepared(network) if data.prepared else network.losses
-        self.losses = compiled(losses) if config.compile else losses
+        self.losses = made_fast(losses, network, config.compile, accelerator.device, self.hooks.note)
         self.step = 0
         self.batches: Generator[Batch] | None = None  # the micro-batches from the coming step on
         self.best = BestCheckpoints(config.average)
