@@ -7,6 +7,7 @@
     train.py       asdzoo train-all
     task.py        asdzoo task
     score.py       asdzoo score
+    adapt.py       asdzoo adapt
     weights.py     asdzoo weights list, fetch, check
 
 A new command is a file with an `app`, and its name in the line below; the order is that of `asdzoo --help`.
@@ -14,10 +15,10 @@ A new command is a file with an `app`, and its name in the line below; the order
 
 import typer
 
-from zoo.cli import data, recordings, score, task, train, weights
+from zoo.cli import adapt, data, recordings, score, task, train, weights
 
 app = typer.Typer()
-for commands in (recordings, train, task, score):
+for commands in (recordings, train, task, score, adapt):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")

@@ -36,7 +36,7 @@ def write_adapter(path: Path, adapter: ReferenceAttention, name: str, encoder: E
 
 def read_adapter(path: str, name: str, encoder: Encoder) -> ReferenceAttention:
     """The blocks of a file. Raises: AsdzooError when it is missing, damaged, or of another encoder or other weights."""
-    cure = f"`asdzoo adapt --encoder {name} --out {path}` trains one"
+    cure = f"`asdzoo adapt SYSTEM --out {path}` trains one, for a system with the encoder {name}"
     if not Path(path).is_file():
         raise AsdzooError(f"there is no adapter {path}", cure)
     try:

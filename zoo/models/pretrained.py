@@ -144,7 +144,8 @@ class Pretrained(PretrainedNetwork):
                 f"set input.sample_rate={kind.sample_rate}",
             )
         self.untrained = config.init == "random"
-        self.encoder = encoder = _encoder(config)
+        self.encoder_name, self.encoder = config.encoder, _encoder(config)
+        encoder = self.encoder
         if config.tuning.mode == "lora":
             adapted = ranks(config.tuning, encoder.layer_list, encoder.layers(), encoder.matrices)
             add_adapters(encoder, config.tuning, adapted)
