@@ -27,6 +27,8 @@ from zoo.odd_scores import ordinary
 
 Method = Literal["gamma", "normal", "percentile"]
 
+OWN_PERCENTILE = 99.0  # of training scores, for decisions on one's own machines: one false alarm in a hundred recordings
+
 _FEWEST = 8  # distinct scores below which a fitted distribution says less than the scores themselves
 _FARTHEST = 100.0  # the location is at most this many standard deviations below the mean: there a gamma is a normal to 3 digits
 

@@ -11,10 +11,11 @@ from fusion.evaluation import Evaluation, evaluate, less_than_best
 from fusion.intervals import Difference, Interval, jackknife, without_each
 from fusion.metrics import Floats
 from fusion.official import Section, find_sections, mean_of, section_values
+from zoo.data.years import OWN
 from zoo.errors import AsdzooError, unknown_name
 from zoo.running.folder import Run
 from zoo.scores import ScoreTable
-from zoo.threshold import Threshold, fit_threshold
+from zoo.threshold import OWN_PERCENTILE, Threshold, fit_threshold
 
 
 class Place(NamedTuple):
@@ -42,7 +43,9 @@ class Scored:
     table: ScoreTable
     evaluation: Evaluation
     parts: Mapping[Place, pd.DataFrame]
-    thresholds: Mapping[Place, Threshold]  # on calibrated training scores, as `asdzoo submit` puts them; where there are any
+    thresholds: Mapping[
+        Place, Threshold
+    ]  # on calibrated training scores, as `asdzoo submit` puts them, or `score`; where there are any
     sections: Mapping[Place, Section]  # the labelled ones
     judged: Mapping[Place, Judged]  # the same
     less: Difference | None  # than the best one
@@ -102,7 +105,7 @@ def _scored(
         place: _judged(table, section, interval)
         for (place, section), interval in zip(sections.items(), evaluation.intervals, strict=False)  # one more: of all
     }
-    return Scored(name, number, table, evaluation, parts, _thresholds(parts), sections, judged, less, ensemble)
+    return Scored(name, number, table, evaluation, parts, _thresholds(parts, table.year), sections, judged, less, ensemble)
 
 
 def _judged(table: ScoreTable, section: Section, interval: Interval | None) -> Judged:
@@ -112,12 +115,12 @@ def _judged(table: ScoreTable, section: Section, interval: Interval | None) -> J
     return Judged(values, halves, float(mean_of(values, year)), interval)
 
 
-def _thresholds(parts: Mapping[Place, pd.DataFrame]) -> dict[Place, Threshold]:
+def _thresholds(parts: Mapping[Place, pd.DataFrame], year: str) -> dict[Place, Threshold]:
     found = {}
     for place, rows in parts.items():
         train = rows.loc[(rows["split"] == "train") & (rows["label"] != "anomaly"), "calibrated"].to_numpy()
         if len(train):
-            found[place] = fit_threshold(train)
+            found[place] = fit_threshold(train, "percentile", OWN_PERCENTILE) if year == OWN else fit_threshold(train)
     return found
 
 

@@ -44,6 +44,8 @@ def test_nobody_is_official(home: Path, capsys: pytest.CaptureFixture[str]) -> N
     body = page.partition("<main")[2].partition("<script")[0]
     assert "official" not in body
     assert "organiser" not in body
+    assert "the threshold is the 99th percentile of the training scores, as <code>asdzoo score" in body
+    assert "asdzoo submit" not in body
 
 
 def test_labels_that_come_later(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,8 +33,9 @@ def score(
         str | None, typer.Option("--ensemble", help="Ensemble or system that decides; the run's only one by default.")
     ] = None,
     percentile: Annotated[
-        float, typer.Option("--percentile", help="Of the scores of normal training clips: there the threshold lies.")
-    ] = 99.0,
+        float | None,
+        typer.Option("--percentile", help="Of the scores of normal training clips: there the threshold lies. Default: 99."),
+    ] = None,
     method: Annotated[
         str, typer.Option("--threshold", help="How it is found: percentile, or that of a gamma or normal distribution.")
     ] = "percentile",

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from zoo.running.verdicts import Judgement, Standard, Verdict
 
 
-def standard(run: Run, name: str | None, percentile: float, method: str, alarm: str) -> Standard:
+def standard(run: Run, name: str | None, percentile: float | None, method: str, alarm: str) -> Standard:
     """Raises: AsdzooError for what there is not, and where no name is given and several could be meant."""
     from zoo.running.alarms import Alarm
     from zoo.running.verdicts import Standard
-    from zoo.threshold import Method
+    from zoo.threshold import OWN_PERCENTILE, Method
 
     if method not in get_args(Method):
         raise unknown_name("threshold", method, get_args(Method))
+    percentile = OWN_PERCENTILE if percentile is None else percentile
     if not 0 < percentile < 100:
         raise AsdzooError(f"the percentile {percentile:g} is not between 0 and 100", "for example --percentile 99")
     return Standard(_deciding(run, name), percentile, cast("Method", method), Alarm.parse(alarm))

@@ -32,7 +32,7 @@ from zoo.running.alarms import Alarm, Rate
 from zoo.running.embeddings import Embeddings
 from zoo.running.judge import Judge
 from zoo.running.scorer import judged, task_of
-from zoo.threshold import Method
+from zoo.threshold import OWN_PERCENTILE, Method
 
 WINDOW = 10.0  # seconds, where no training recording can be asked for its length
 _ASKED = 25  # training recordings
@@ -75,7 +75,7 @@ class Standard:
     """How recordings are judged."""
 
     system: str  # or ensemble
-    percentile: float = 99.0
+    percentile: float = OWN_PERCENTILE
     method: Method = "percentile"
     alarm: Alarm = field(default_factory=Alarm)
 
