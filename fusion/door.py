@@ -8,8 +8,11 @@ from fusion import upkeep
 from fusion.combine import combine, fused_table, stack
 from fusion.ensemble import ensemble_path, read_ensemble
 from fusion.evaluation import COLUMNS, evaluate_run
+from fusion.fit import Plan
+from fusion.join import join
 from zoo.errors import AsdzooError
 from zoo.running.folder import Run
+from zoo.running.locks import LONGEST_WAIT
 from zoo.scores import ScoreTable
 
 
@@ -55,3 +58,9 @@ def fused(run: Run, name: str, tables: Mapping[str, ScoreTable]) -> ScoreTable:
     ensemble = read_ensemble(ensemble_path(run.folder, name))
     stacked = stack(tables, partial=True)
     return fused_table(stacked, combine(stacked, ensemble.weights_of, ensemble.combiner), name)
+
+
+def equal(run: Run, systems: Sequence[str], name: str) -> list[str]:
+    """Write the ensemble `name` of these systems with equal weights, anew; what a reader must know of it."""
+    with run.lock(LONGEST_WAIT):
+        return join(run, Plan(method="equal"), systems=systems, name=name).notes

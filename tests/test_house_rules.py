@@ -14,11 +14,12 @@ HOMES = {  # a library, and the only files that may import it
     "pytest": {f"zoo/contracts/{name}.py" for name in ("__init__", "detectors", "encoders", "models")},
     "optuna": {"fusion/study.py"},
     "pyro": {"zoo/models/nf_cdee.py"},
+    "submitit": {"zoo/running/executors/slurm.py"},
     "soxr": {"zoo/data/decoding.py"},
     "soundfile": {f"zoo/data/{name}.py" for name in ("decoding", "wavs", "synth/challenge")}
     | {"submission/report/clips_inline.py"},
     "accelerate": {"zoo/training/devices.py", "zoo/training/loop.py"}
-    | {f"zoo/running/{name}.py" for name in ("stages", "work", "pipeline", "executors/here")},
+    | {f"zoo/running/{name}.py" for name in ("stages", "work", "timing", "pipeline", "executors/here")},
 }
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 

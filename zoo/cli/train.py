@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 from zoo.api import DEFAULT_DATA, DEFAULT_RUN
-from zoo.cli.executors import starter_for
+from zoo.cli.executors import (
+    AccountOption,
+    ClusterOption,
+    ExecutorOption,
+    JobsOption,
+    MemoryOption,
+    ParallelismOption,
+    PartitionOption,
+    TimeOption,
+    starter_for,
+)
 from zoo.cli.options import DataOption, DeviceOption, RunOption, StrictOption, YearOption
+from zoo.cli.planning import (
+    equal_weights,
+    may_be_long,
+    planned,
+    say_missing,
+    say_plan,
+    say_times,
+    with_checkpoints,
+)
 from zoo.cli.said import say_problems, say_summary
-from zoo.console import out, table, warn
-from zoo.errors import AsdzooError, listed
-from zoo.running.defaults import DEFAULT_SYSTEMS
+from zoo.console import warn
+from zoo.errors import AsdzooError
+from zoo.running.defaults import BUDGET_SYSTEMS, DEFAULT_SYSTEMS
+from zoo.running.durations import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from zoo.running.executors import Executor
-    from zoo.running.plan import Task
 
 app = typer.Typer()
 
@@ -45,13 +64,18 @@ def train_all(
     seed: Annotated[int, typer.Option("--seed")] = 0,
     calibrate_on: Annotated[str, typer.Option("--calibrate-on", help="train, or test (against the 2025 rules).")] = "train",
     strict: StrictOption = False,
-    executor: Annotated[
-        str, typer.Option("--executor", help="Where tasks are done: here, or in processes of their own: local.")
-    ] = "here",
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Processes of --executor local. Default: one a GPU, or for 4 cores.")
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="Time that all may take, 30m or 8h: the plan is fitted into it.")
     ] = None,
+    executor: ExecutorOption = "here",
+    jobs: JobsOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and train nothing.")] = False,
+    cluster: ClusterOption = None,
+    array_parallelism: ParallelismOption = None,
+    partition: PartitionOption = None,
+    time: TimeOption = None,
+    memory: MemoryOption = None,
+    account: AccountOption = None,
 ) -> None:
     """Train every system, score every train and test clip, calibrate; a run that was cut off goes on where it was."""
     from zoo.data.clips import find_clips
@@ -64,18 +88,25 @@ def train_all(
 
     if calibrate_on not in ("train", "test"):
         raise AsdzooError(f"--calibrate-on {calibrate_on} is neither train nor test", "leave it out: train is the default")
+    seconds, begun = parse_duration(budget, "--budget") if budget is not None else None, monotonic()
+    if seconds is not None and executor == "slurm":
+        raise AsdzooError("--budget is measured on this machine, and the cluster's differ", "--time is of one job")
     names = [name.strip() for name in systems.split(",") if name.strip()] if systems is not None else None
     if names is not None:
         chosen_systems(names, settings or (), lambda note: None)  # wrong names are said before recordings are looked for
     extra = parse_assignments(groups or ())
     folders = [Path(name.strip()) for name in (also or "").split(",") if name.strip()]
     clips = with_other_years(find_clips(data, year), folders)
-    chosen = chosen_systems(names, settings or (), warn)
+    chosen = chosen_systems(list(BUDGET_SYSTEMS) if names is None and budget else names, settings or (), warn)
+    missing: dict[str, list[str]] = {}
+    if names is None and budget:
+        chosen, missing = with_checkpoints(chosen)
+        say_missing(missing)
     if dry_run:
         say_problems(clips.problems, strict)
         if bare := without_training(clips):
             warn(RunInfo(without_training=bare).cannot_score)
-        _say_plan(learnable(make_plan(chosen, clips, extra, seed), warn))
+        say_plan(learnable(make_plan(chosen, clips, extra, seed), warn))
         return
     if calibrate_on == "test":
         warn("z-scores from test clips are against the challenge's rules since 2025; the run is marked test-calibrated")
@@ -84,32 +115,44 @@ def train_all(
     from zoo.running.executors.here import Here
     from zoo.running.executors.processes import Processes
     from zoo.running.pipeline import train_all as run_all
+    from zoo.running.timing import timings
+    from zoo.running.work import task_folder
     from zoo.training.devices import accelerator_for
 
-    run, starter = Run(run_folder), starter_for(executor, jobs, device)
+    run = Run(run_folder)
+    of_cluster = {
+        "array_parallelism": array_parallelism, "partition": partition, "time": time, "memory": memory, "account": account
+    }  # fmt: skip
+    starter = starter_for(executor, jobs, device, cluster, of_cluster)
+    fitted = None
     with Display() as display:
         kept = run.folder.parent / ".waves"
-        accelerator = accelerator_for(device)  # also to say at once that there is no such device
+        accelerator = accelerator_for(device) if executor != "slurm" else None
         store = WaveformStore.open(clips, kept, progress=display.counter("decoding"), say=display.note)
         said = say_problems(store.problems, strict)
         on = cast("Literal['train', 'test']", calibrate_on)
-        doing: Executor = Here(store, accelerator)
-        if starter is not None:
+        doing: Executor
+        watcher = display.watcher
+        if accelerator is not None:
+            progress, on_device = display.counter("measuring"), accelerator
+            at_a_time = 1 if starter is None else starter.most or 1
+            tasks = learnable(make_plan(chosen, store.clips, extra, seed), lambda sentence: None)
+            if seconds is not None:
+                chosen, fitted = planned(
+                    run,
+                    chosen,
+                    tasks,
+                    seconds,
+                    lambda some: timings(some, store, on_device, progress),
+                    lambda: (seconds - (monotonic() - begun)) * at_a_time,
+                )
+                watcher = replace(watcher, scored=equal_weights(run, display.note))
+            elif may_be_long(fresh := [task for task in tasks if not task_folder(run, task).trained]):
+                say_times(timings(fresh, store, accelerator, progress), at_a_time)
+        if starter is None and accelerator is not None:
+            doing = Here(store, accelerator)
+        elif starter is not None:
             doing = Processes(starter, store.clips, data, kept, device, folders)
-        tables = run_all(run, chosen, store.clips, doing, seed, extra, on, display.watcher, str(data), folders, said)
+        tables = run_all(run, chosen, store.clips, doing, seed, extra, on, watcher, str(data), folders, said, budget=fitted)
     say_summary(run, tables)
-
-
-def _say_plan(tasks: Sequence[Task]) -> None:
-    from zoo.training.cost import cost_of
-
-    rows = []
-    for task in tasks:
-        network = task.system.build_network(task.classes, task.seed)
-        cost = cost_of(network, task.system.shape)
-        # forward, and backward with respect to inputs and weights: three times the multiplications, two operations each
-        work = 6 * cost.macs * task.clips_to_see / 1e12
-        machines = listed(task.machines, 4)
-        rows.append([task.system.name, task.group, machines, len(task.learnt), task.clips_to_see, cost.trainable, work])
-    columns = ["system", "group", "machines", "train clips", "clips to see", "trainable", "TFLOP, at most"]
-    out.print(table("the plan: one network a row", columns, rows))
+    say_missing(missing)

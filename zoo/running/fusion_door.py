@@ -31,6 +31,9 @@ class Fusion(Protocol):
     def fused(self, run: Run, name: str, tables: Mapping[str, ScoreTable]) -> ScoreTable:
         """The ensemble's scores of one machine's clips."""
 
+    def equal(self, run: Run, systems: Sequence[str], name: str) -> list[str]:
+        """Write the ensemble of these systems with equal weights; what a reader must know of it."""
+
 
 def fusion() -> Fusion:
     """Raises: AsdzooError when it is not installed."""

@@ -26,7 +26,16 @@ from zoo.running.locks import LONGEST_WAIT
 from zoo.running.marks import Mark
 from zoo.running.plan import Task, make_plan
 from zoo.running.prospects import learnable, without_training
-from zoo.running.records import Parameters, RunInfo, SystemInfo, Versions, changed_versions, joined_versions, versions_now
+from zoo.running.records import (
+    BudgetInfo,
+    Parameters,
+    RunInfo,
+    SystemInfo,
+    Versions,
+    changed_versions,
+    joined_versions,
+    versions_now,
+)
 from zoo.running.stages import TaskFolder
 from zoo.running.staleness import why_anew
 from zoo.running.watcher import Watcher
@@ -49,6 +58,7 @@ def train_all(
     data: str | None = None,
     also: Sequence[Path] = (),
     left_out: Sequence[str] = (),
+    budget: BudgetInfo | None = None,
 ) -> list[ScoreTable]:
     """Train what is not trained, embed what is not embedded, score and calibrate; one score table a system.
 
@@ -68,7 +78,9 @@ def train_all(
     with run.lock(PATIENCE):
         before = run.info()
         _begin(run, year, seed, groups, calibrate_on, data, also)
-        run.update_info(without_training=bare)
+        run.update_info(without_training=bare, **({} if budget is None else {"budget": budget}))
+        if budget is not None and (budget.cut or budget.left_out):
+            run.mark(Mark.CUT)
         if left_out or before.left_out:
             run.update_info(left_out=tuple(left_out))
     done = {task.name: task_folder(run, task).trained for task in plan}
@@ -88,6 +100,7 @@ def train_all(
         if len(outcomes[system.name]) == len(own):
             already = [task for task in own if done[task.name]]
             tables[system.name] = _finish(run, system, own, already, outcomes[system.name], calibrate_on, watcher)
+            watcher.scored(system.name)
     return [tables[system.name] for system in systems]
 
 

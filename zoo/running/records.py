@@ -72,6 +72,17 @@ class TableInfo(Record):
     before: str = ""  # digest of the file that it takes the place of: what lies there when a command was cut off in between
 
 
+class BudgetInfo(Record):
+    """What run.json says of `train-all --budget`: the plan that was fitted, so that the same command goes on with it."""
+
+    seconds: float
+    went_in: str  # fingerprint of the systems that were to be fitted
+    order: tuple[str, ...]  # of the systems that are trained
+    training: dict[str, dict[str, Any]] = {}  # the block of those that were cut
+    cut: dict[str, str] = {}  # system -> what was cut
+    left_out: dict[str, str] = {}  # system -> why
+
+
 class RunInfo(Record):
     """run.json: what went into a run."""
 
@@ -85,6 +96,7 @@ class RunInfo(Record):
     systems: dict[str, SystemInfo] = {}
     tables: dict[str, TableInfo] = {}  # score tables by name; empty in runs of 0.1
     without_training: dict[str, int] = {}  # machine and section -> its test clips, which nothing can score
+    budget: BudgetInfo | None = None  # what `--budget` cut
     marks: tuple[str, ...] = ()  # see `zoo.running.marks`
     left_out: tuple[str, ...] = ()  # what was said of recordings that could not be used or look odd, by path
 

@@ -15,3 +15,4 @@ class Watcher:
     begin_task: Callable[[Task, bool], Hooks] = lambda task, trained: Hooks()  # trained: there is nothing left to train
     embed: Callable[[str, str], Progress] = lambda system, group: unseen
     note: Callable[[str], None] = lambda sentence: None
+    scored: Callable[[str], None] = lambda system: None  # the score table of a system is up to date

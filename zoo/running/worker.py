@@ -15,6 +15,7 @@ from zoo.progress import Progress
 from zoo.running.beside import with_other_years
 from zoo.running.folder import Run
 from zoo.running.jobs import Job, Order, State, ordered_task
+from zoo.running.locks import remove_leftovers
 from zoo.running.plan import Task
 from zoo.running.watcher import Watcher
 from zoo.running.work import do
@@ -34,6 +35,7 @@ def run_task(run: Run, name: str) -> None:
     job = Job(run, name)
     order = job.order()
     with job.task_folder.lock(PATIENCE):
+        remove_leftovers(job.folder)
         teller = _Teller(job, State(code=order.code, host=socket.gethostname(), process=os.getpid()))
         teller.tell()
         try:

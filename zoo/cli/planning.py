@@ -1,0 +1,207 @@
+"""What `asdzoo train-all` says before it begins: how long it will take, what a budget cuts, which systems lack a checkpoint."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from zoo.console import out, table, warn
+from zoo.errors import AsdzooError, listed
+from zoo.running.durations import spoken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from zoo.running.budget import Fitted
+    from zoo.running.folder import Run
+    from zoo.running.plan import Task
+    from zoo.running.records import BudgetInfo
+    from zoo.running.timing import Timing
+    from zoo.systems import System
+
+EQUAL = "equal"  # name of the ensemble that grows while a budget is spent
+SAID_FROM = 60.0  # seconds that a plan takes before anything is said of it
+BUDGET_FROM = 3600.0  # seconds from which --budget is named
+NEVER_LONG = 2e12  # operations that no device takes a minute for: they are not measured
+
+
+def say_plan(tasks: Sequence[Task]) -> None:
+    """The plan of `--dry-run`."""
+    rows = []
+    for task in tasks:
+        cost, work = _work(task)
+        machines = listed(task.machines, 4)
+        rows.append([task.system.name, task.group, machines, len(task.learnt), task.clips_to_see, cost, work / 1e12])
+    columns = ["system", "group", "machines", "train clips", "clips to see", "trainable", "TFLOP, at most"]
+    out.print(table("the plan: one network a row", columns, rows))
+
+
+def _work(task: Task) -> tuple[int, float]:
+    """Trainable parameters of a task's network, and operations of its training, at most."""
+    from zoo.training.cost import cost_of
+
+    network = task.system.build_network(task.classes, task.seed)
+    cost = cost_of(network, task.system.shape)
+    # forward, and backward with respect to inputs and weights: three times the multiplications, two operations each
+    return cost.trainable, 6 * cost.macs * task.clips_to_see
+
+
+def may_be_long(tasks: Sequence[Task]) -> bool:
+    """Whether these trainings are worth a measurement."""
+    return sum(_work(task)[1] for task in tasks if task.clips_to_see) > NEVER_LONG
+
+
+def say_times(timings: Sequence[Timing], at_a_time: int = 1) -> None:
+    """How long each task and all of them take, and when they will be done; nothing where that is soon."""
+    seconds = sum(one.seconds for one in timings) / at_a_time
+    if seconds < SAID_FROM:
+        return
+    rows = []
+    for one in timings:
+        for task, steps in zip(one.tasks, one.steps, strict=True):
+            embedding = one.embedding * len(task.machines) / sum(len(other.machines) for other in one.tasks)
+            training = spoken(one.step * steps) if steps else "-"
+            rows.append([one.system.name, task.group, steps or None, training, spoken(embedding)])
+    out.print(
+        table(
+            "the time that each task takes on this device, measured",
+            ["system", "group", "steps", "training", "embedding"],
+            rows,
+        )
+    )
+    sentence = f"about {spoken(seconds)} in all: done {_clock(seconds)}"
+    if seconds >= BUDGET_FROM:
+        sentence += "; --budget 8h fits the plan into 8 hours, --budget 30m into half an hour"
+    out.print(sentence)
+
+
+def _clock(seconds: float) -> str:
+    end = datetime.now().astimezone() + timedelta(seconds=seconds)
+    today = end.date() == datetime.now().astimezone().date()
+    return f"at {end:%H:%M}" if today else f"on {end:%A %d %B at %H:%M}"
+
+
+def say_budget(timings: Sequence[Timing], fitted: Fitted, budget: float) -> None:
+    """What a budget leaves of a plan."""
+    whole = {one.system.name: one.seconds for one in timings}
+    rows = []
+    for system in fitted.systems:
+        trains = system.config.training is not None
+        plan = fitted.cut.get(system.name, "whole" if trains else "nothing to train")
+        rows.append([system.name, spoken(whole[system.name]), plan])
+    out.print(table(f"the plan in {spoken(budget)}, in this order", ["system", "whole, it would take", "what is done"], rows))
+    for name, why in fitted.left_out.items():
+        warn(f"{name} is left out: {why}; whole, it would take {spoken(whole[name])}")
+    out.print(f"about {spoken(fitted.seconds)}: done {_clock(fitted.seconds)}")
+
+
+def planned(
+    run: Run,
+    systems: Sequence[System],
+    tasks: Sequence[Task],
+    budget: float,
+    measure: Callable[[Sequence[Task]], list[Timing]],
+    left: Callable[[], float],
+) -> tuple[list[System], BudgetInfo]:
+    """The systems as a budget of so many seconds lets them be trained, and what run.json says of it.
+
+    `measure` times tasks, `left` says how much of the budget is left after that. A command that was cut off goes on with the
+    plan that it made. Raises: AsdzooError when the budget is too short for any system.
+    """
+    from zoo.files import fingerprint
+    from zoo.running.budget import fit
+    from zoo.running.records import BudgetInfo
+    from zoo.running.work import task_folder
+
+    went_in = fingerprint([system.resolved() for system in systems])
+    before = run.info().budget
+    if before is not None and (before.seconds, before.went_in) == (budget, went_in):
+        out.print(f"going on with the plan that was made for {spoken(budget)} in this run")
+        return _as_recorded(systems, before), before
+    timed = measure([task for task in tasks if not task_folder(run, task).trained])
+    done = [system for system in systems if system.name not in {one.system.name for one in timed}]
+    fitted = fit(timed, left())
+    if not fitted.systems and not done:
+        shortest = min(one.seconds for one in timed)
+        raise AsdzooError(f"{spoken(budget)} is too short for any of these systems", f"--budget {int(shortest * 2) + 60}s")
+    say_budget(timed, fitted, budget)
+    order = [*done, *fitted.systems]
+    cut = {
+        one.name: one.config.training.model_dump(mode="json") for one in order if one.name in fitted.cut and one.config.training
+    }
+    info = BudgetInfo(
+        seconds=budget,
+        went_in=went_in,
+        order=tuple(one.name for one in order),
+        training=cut,
+        cut=fitted.cut,
+        left_out=fitted.left_out,
+    )
+    return order, info
+
+
+def _as_recorded(systems: Sequence[System], info: BudgetInfo) -> list[System]:
+    from dataclasses import replace
+
+    from zoo.training.loop import TrainingConfig
+
+    named = {system.name: system for system in systems}
+    found = []
+    for name in info.order:
+        system = named[name]
+        if name in info.training:
+            training = TrainingConfig.model_validate(info.training[name])
+            system = replace(system, config=system.config.model_copy(update={"training": training}))
+        found.append(system)
+    return found
+
+
+def equal_weights(run: Run, note: Callable[[str], None]) -> Callable[[str], None]:
+    """What brings an ensemble of equal weights up to date after each system; `note` hears what a reader must know of it."""
+    from zoo.running.fusion_door import fusion
+
+    names: list[str] = []
+
+    def scored(system: str) -> None:
+        names.append(system)
+        if len(names) > 1:
+            for sentence in fusion().equal(run, names, EQUAL):
+                note(sentence)
+            out.print(f"{EQUAL}: the ensemble of {len(names)} systems is up to date, asdzoo submit --ensemble {EQUAL} packs it")
+
+    return scored
+
+
+def missing_checkpoints(system: System) -> list[str]:
+    """Known checkpoints that a system names and that are not here."""
+    from zoo.checkpoints.known import cached, known
+
+    model = system.config.model
+    blocks = [model, *(value for value in model.values() if isinstance(value, dict))]
+    named = dict.fromkeys(str(block["weights"]) for block in blocks if block.get("weights") in known())
+    return [name for name in named if cached(name) is None]
+
+
+def with_checkpoints(systems: Sequence[System]) -> tuple[list[System], dict[str, list[str]]]:
+    """Those systems whose checkpoints are here, and what the others lack.
+
+    Raises: AsdzooError when none is left.
+    """
+    missing = {system.name: missing_checkpoints(system) for system in systems}
+    left = [system for system in systems if not missing[system.name]]
+    if not left:
+        raise AsdzooError("no system has its checkpoint here", "asdzoo weights fetch --all")
+    return left, {name: lacking for name, lacking in missing.items() if lacking}
+
+
+def say_missing(missing: Mapping[str, Sequence[str]]) -> None:
+    """Which systems are left out for want of a checkpoint, and how to get them."""
+    from zoo.checkpoints.known import known
+
+    if not missing:
+        return
+    needed = [(name, known()[name]) for name in dict.fromkeys(name for lacking in missing.values() for name in lacking)]
+    named = ", ".join(f"{name} ({entry.shown_size}, {entry.licence})" for name, entry in needed)
+    are = "are" if len(missing) > 1 else "is"
+    cure = "`asdzoo weights fetch --all` fetches them"
+    warn(f"{listed(list(missing), 9)} {are} left out, for want of checkpoints: {named}; {cure}")
