@@ -15,7 +15,11 @@ from submission.cli import main
 from tests.zoo.running.own_run import hum, write_machine
 from tests.zoo.test_cli import refused
 from tests.zoo.trees import write_wav
+from zoo.data.loose import Loose
+from zoo.running.folder import Run
+from zoo.running.judge import Judge
 from zoo.running.verdict_table import read_verdicts
+from zoo.running.verdicts import Standard, judge_recordings
 
 
 @pytest.fixture(scope="module")
@@ -244,3 +248,12 @@ def test_a_damaged_table_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtur
     message, hint = refused(capsys, "score", "--watch", "new", "--run", "one", "--out", str(out))
     assert message.startswith(f"{out} is damaged")
     assert "name another one" in hint
+
+
+def test_a_recording_that_goes_away_in_between() -> None:
+    judge = Judge(Run(Path("one")), "cpu")
+    gone, there = (Loose(Path("new") / name, name, "MyPump", "00") for name in ("gone.wav", "20240102_030000.wav"))
+    found = judge_recordings(judge, Standard("log_mel_knn"), [gone, there])
+    assert [one.clip for one in found.verdicts] == ["20240102_030000.wav"]
+    assert found.notes == ["gone.wav went away before it could be read"]
+    assert judge_recordings(judge, Standard("log_mel_knn"), [gone]).verdicts == []

@@ -101,14 +101,23 @@ def judge_recordings(
     Raises: AsdzooError when none can be read, or the system does not know a machine.
     """
     year = judge.run.info().year or ""
-    verdicts, notes, rates = [], [], {}
+    verdicts, notes = [], []
+    rates: dict[tuple[str, str], Rate] = {}
     with TemporaryDirectory(prefix="asdzoo-") as aside:
         given, of = [], {}
+        facts: dict[Path, tuple[datetime, TimeFrom, str]] = {}
         for number, one in enumerate(recordings):
             path = Path(aside) / f"{number:08d}{one.path.suffix}"
+            try:  # before it is decoded: whoever put it there may take it away
+                facts[path] = (*recorded(one.path), content_hash(one.path))
+            except OSError:
+                notes.append(f"{one.name} went away before it could be read")
+                continue
             path.symlink_to(one.path.resolve())
             given.append(Given(Clip(path, year, one.machine, one.section, "test"), one.name))
             of[path] = one
+        if not given:
+            return Judgement([], notes, rates)
         store, said = open_given(given, Path(aside) / "waves", progress)
         notes += said
         for machine, section in sorted({(clip.machine, clip.section) for clip in store.clips}):
@@ -129,14 +138,15 @@ def judge_recordings(
                 if (clip.machine, clip.section) != (machine, section):
                     continue
                 row, one, seconds = rows[clip.name], of[clip.path], float(store.lengths[index]) / SAMPLE_RATE
+                made, time_from, digest = facts[clip.path]
                 windows = _windows(judge, standard.system, store, index, length, threshold.value)
                 above = sum(window.anomalous for window in windows)
                 anomalous = bool(row["decision"]) or (above > 0 and not rate.explains(above, len(windows)))
                 verdicts.append(
                     Verdict(
-                        one.name, *recorded(one.path), machine, section, standard.system,
+                        one.name, made, time_from, machine, section, standard.system,
                         float(row["score"]), float(row["calibrated"]), threshold.value, anomalous,
-                        round(seconds, 3), content_hash(one.path), length if windows else 0.0, windows,
+                        round(seconds, 3), digest, length if windows else 0.0, windows,
                     )
                 )  # fmt: skip
     return Judgement(with_alarms(verdicts, standard.alarm, before), notes, rates)
