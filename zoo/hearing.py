@@ -103,7 +103,13 @@ class Hearing:
         waves, lengths = store.viewed(self.view).batch(indices, **cut)
         if self.config.reference is None:
             return waves, lengths
-        reference, _ = store.viewed(view_of(self.config.reference)).batch(indices, **cut)
+        try:
+            other = store.viewed(view_of(self.config.reference))
+        except AsdzooError as problem:
+            raise AsdzooError(
+                problem.message, "take a system that hears one microphone, or another input.reference"
+            ) from problem
+        reference, _ = other.batch(indices, **cut)
         return torch.stack([waves, reference], dim=1), lengths
 
     @property
