@@ -8,6 +8,7 @@
     task.py        asdzoo task
     score.py       asdzoo score
     adapt.py       asdzoo adapt
+    clean.py       asdzoo clean
     weights.py     asdzoo weights list, fetch, check
 
 A new command is a file with an `app`, and its name in the line below; the order is that of `asdzoo --help`.
@@ -15,10 +16,10 @@ A new command is a file with an `app`, and its name in the line below; the order
 
 import typer
 
-from zoo.cli import adapt, data, recordings, score, task, train, weights
+from zoo.cli import adapt, clean, data, recordings, score, task, train, weights
 
 app = typer.Typer()
-for commands in (recordings, train, task, score, adapt):
+for commands in (recordings, train, task, score, adapt, clean):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")

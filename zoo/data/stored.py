@@ -125,6 +125,18 @@ def _valid_index(folder: Path, clips: Sequence[Clip], rate: int) -> dict[str, En
         return None
 
 
+def why_useless(folder: Path) -> str:
+    """Why a machine's folder can serve nobody any more; "" when it can."""
+    try:
+        index = json.loads((folder / "index.json").read_text())
+        if index["form"] != _FORM:
+            return "a store as an earlier version wrote it"
+        gone = not any(Path(Entry(*entry).path).exists() for entry in index["files"].values())
+        return "a store of recordings that are gone" if gone else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return "a store without a whole index"
+
+
 def _is_of(entry: Entry, clip: Clip) -> bool:
     """Whether an entry is of this very file, or of one of the same bytes.
 
