@@ -38,6 +38,8 @@ def old_folders(run: Run) -> tuple[list[Old], list[str]]:
         task = TaskFolder(path)
         if is_held(task.lock_path):
             kept.append(f"{path} is being worked on")
+        elif _newest(path) > _newest(run.folder / "run.json"):
+            kept.append(f"{path} is newer than run.json: train-all may not be through, and takes it up when it goes on")
         elif not _done(task):
             kept.append(f"{path} is not done: train-all with its settings goes on with it")
         else:
@@ -66,6 +68,11 @@ def _done(task: TaskFolder) -> bool:
         return task.trained
     except AsdzooError:  # a damaged record: nobody can tell
         return False
+
+
+def _newest(path: Path) -> int:
+    files = [file for file in (path, *path.glob("*")) if file.is_file() and file.name != ".lock"]
+    return max((file.stat().st_mtime_ns for file in files), default=0)
 
 
 def _size(folder: Path) -> int:

@@ -1,5 +1,6 @@
 """`asdzoo clean` names what nobody needs, asks, and leaves what is in use."""
 
+import os
 import shutil
 from pathlib import Path
 from unittest.mock import Mock
@@ -42,6 +43,12 @@ def test_old_tasks_and_stores_are_named_and_removed(tmp_path: Path, capsys: pyte
     assert f"clean --run {run} --yes" in " ".join(said.err.split())
     assert "is not done" in said.err
     assert before.exists()
+    again = run / "run.json"
+    os.utime(again, (1, 1))  # as if the command that trained it had not come to its end
+    assert main([*command, "--yes"]) == 0
+    assert "is newer than run.json" in " ".join(capsys.readouterr().err.split())
+    assert before.exists()
+    os.utime(again)
     with FileLock(before / ".lock"):
         assert main([*command, "--yes"]) == 0
     assert "is being worked on" in capsys.readouterr().err
