@@ -102,10 +102,12 @@ def planned(
     budget: float,
     measure: Callable[[Sequence[Task]], list[Timing]],
     left: Callable[[], float],
+    at_a_time: int,
 ) -> tuple[list[System], BudgetInfo]:
     """The systems as a budget of so many seconds lets them be trained, and what run.json says of it.
 
-    `measure` times tasks, `left` says how much of the budget is left after that. A command that was cut off goes on with the
+    `measure` times tasks, `left` says how much of the budget is left after that, and
+    `at_a_time` tasks are done side by side. A command that was cut off goes on with the
     plan that it made. Raises: AsdzooError when the budget is too short for any system.
     """
     from zoo.files import fingerprint
@@ -120,7 +122,7 @@ def planned(
         return _as_recorded(systems, before), before
     timed = measure([task for task in tasks if not task_folder(run, task).trained])
     done = [system for system in systems if system.name not in {one.system.name for one in timed}]
-    fitted = fit(timed, left())
+    fitted = fit(timed, left(), at_a_time)
     if not fitted.systems and not done:
         shortest = min(one.seconds for one in timed)
         raise AsdzooError(f"{spoken(budget)} is too short for any of these systems", f"--budget {int(shortest * 2) + 60}s")

@@ -144,7 +144,8 @@ def train_all(
                     tasks,
                     seconds,
                     lambda some: timings(some, store, on_device, progress),
-                    lambda: (seconds - (monotonic() - begun)) * at_a_time,
+                    lambda: seconds - (monotonic() - begun),
+                    at_a_time,
                 )
                 watcher = replace(watcher, scored=equal_weights(run, display.note))
             elif may_be_long(fresh := [task for task in tasks if not task_folder(run, task).trained]):

@@ -27,12 +27,13 @@ class Fitted:
     seconds: float  # that it will take
 
 
-def fit(timings: Sequence[Timing], seconds: float) -> Fitted:
-    """The plan of these systems that takes at most `seconds`; those that are trained already cost nothing."""
+def fit(timings: Sequence[Timing], seconds: float, at_a_time: int = 1) -> Fitted:
+    """The plan of these systems that takes at most `seconds`, with so many tasks done at a time."""
     order = sorted(timings, key=lambda one: (one.training > 0, one.seconds))
     left_out: dict[str, str] = {}
     kept: list[Timing] = []
-    left = seconds * MARGIN
+    longest = seconds * MARGIN  # of one task
+    left = longest * at_a_time
     for one in order:
         if one.embedding > left:
             left_out[one.system.name] = f"its embeddings alone take {spoken(one.embedding)}"
@@ -41,7 +42,7 @@ def fit(timings: Sequence[Timing], seconds: float) -> Fitted:
             kept.append(one)
     trained = [one for one in kept if one.training > 0]
     while True:
-        shares = _shared([one.training for one in trained], left)
+        shares = _shared([min(one.training, longest * len(one.tasks)) for one in trained], left)
         useless = [one for one, share in zip(trained, shares, strict=True) if _steps(one, share) < _needed(one)]
         if not useless:
             break
@@ -59,7 +60,7 @@ def fit(timings: Sequence[Timing], seconds: float) -> Fitted:
             cut[system.name] = _said(one, system)
         systems.append(system)
         total += took + one.embedding
-    return Fitted(tuple(systems), cut, left_out, total)
+    return Fitted(tuple(systems), cut, left_out, total / at_a_time)
 
 
 def _shared(needs: Sequence[float], time: float) -> list[float]:

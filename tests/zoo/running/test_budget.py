@@ -81,6 +81,15 @@ def test_what_can_learn_nothing_in_its_share_is_left_out_and_gives_it_to_the_oth
     assert list(fit([many], 0.1 * 100_000 / 64 * (PASSES - 1)).left_out) == ["many"]
 
 
+def test_side_by_side_one_task_still_takes_no_longer_than_all() -> None:
+    one = timing("one", 0.1, 0.0, steps=5000, batch=64, accumulation=1, schedule="constant")
+    fitted = fit([one], 300 / MARGIN, at_a_time=2)
+    assert training_of(fitted.systems[0]).steps == 3000
+    both = replace(one, tasks=one.tasks * 2, steps=one.steps * 2)
+    assert training_of(fit([both], 300 / MARGIN, at_a_time=2).systems[0]).steps == 3000
+    assert fit([both], 300 / MARGIN, at_a_time=2).seconds == pytest.approx(300)
+
+
 def test_embeddings_that_take_too_long_are_said() -> None:
     fitted = fit([timing("bare", 0.0, 500.0)], 100.0)
     assert (fitted.systems, fitted.left_out) == ((), {"bare": "its embeddings alone take 8 min"})
