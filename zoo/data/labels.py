@@ -5,7 +5,7 @@ Conventions
 form        columns file_name and label and, where wanted, domain, section and attributes, in any order and case, separated by
             commas, semicolons or tabs; UTF-8, UTF-16 or cp1252. An empty cell says nothing.
 file_name   with or without ending, folders and leading zeros (spreadsheets take them away): `test/0001.wav` tells the file from
-            `train/0001.wav`, `0001.wav` and `1` mean both
+            `train/0001.wav`; `0001.wav` and `1` mean the test recording where both are there
 label       normal or anomaly, or what a folder may be called (ok, ng, good, bad, abnormal, ...), or 0 and 1
 """
 
@@ -124,8 +124,14 @@ def labelled(
             loose = next((written[key] for key in map(_loosely, _keys(folder, clip)) if key in written), [])
             if len(loose) == 1:
                 chosen[number] = loose[0]
+    used = set(chosen.values())
+    of_namesakes = _of_namesakes(clips, chosen)
+    chosen = {number: key for number, key in chosen.items() if number not in of_namesakes}
     problems = []
-    if absent := sorted(set(labels) - set(chosen.values())):
+    if twice := sorted(used - set(chosen.values())):
+        sentence = f"labels {len(twice)} test recording(s) twice, and the row with the folder is believed: {listed(twice)}"
+        problems.append(Problem("warning", machine_folder / LABELS, sentence))
+    if absent := sorted(set(labels) - used):
         sentence = f"names {len(absent)} file(s) that are not there, first {shown(Path(absent[0]))}"
         problems.append(Problem("warning", machine_folder / LABELS, sentence))
     both = [(clip, labels[chosen[n]].get("label")) for n, (_, clip) in enumerate(clips) if n in chosen]
@@ -134,6 +140,15 @@ def labelled(
         sentence = f"says otherwise than name or folder of {len(odd)} recording(s), and is believed: {names}"
         problems.append(Problem("warning", machine_folder / LABELS, sentence))
     return [replace(clip, **labels[chosen[n]]) if n in chosen else clip for n, (_, clip) in enumerate(clips)], problems
+
+
+def _of_namesakes(clips: Sequence[tuple[str, Clip]], chosen: Mapping[int, str]) -> set[int]:
+    """The clips whose row names no split folder and means a test recording of that name."""
+    tested = [(number, folder, clip) for number, (folder, clip) in enumerate(clips) if clip.split == "test"]
+    meant = {chosen[number] for number, _, _ in tested if number in chosen}
+    meant |= {key for _, folder, clip in tested for key in _keys(folder, clip)}
+    others = {number: key for number, key in chosen.items() if clips[number][1].split != "test"}
+    return {number for number, key in others.items() if key in meant and split_folder(key.split("/")[0]) is None}
 
 
 def _keys(folder: str, clip: Clip) -> list[str]:

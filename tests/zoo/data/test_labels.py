@@ -66,6 +66,39 @@ def test_rows_reach_below_the_split_folder(tmp_path: Path) -> None:
     assert _said(tmp_path) == {"monday/0001.wav": ("anomaly", None), "tuesday/0001.wav": ("normal", None)}
 
 
+@pytest.mark.parametrize("row", ["0001.wav", "0001", "1", "MyPump/0001.wav", "test/0001.wav"])
+def test_a_bare_name_means_the_test_recording_where_both_are_there(tmp_path: Path, row: str) -> None:
+    folder = _machine(tmp_path)
+    for name in ("0001.wav", "0009.wav"):
+        write_wav(folder / "train" / name, seconds=0.07)
+    (folder / "labels.csv").write_text(f"file_name,label,domain\n{row},ng,\n9,ok,source\n")
+    clips = find_clips(tmp_path)
+    said = {(clip.split, clip.name): (clip.label, clip.domain) for clip in clips}
+    assert said["test", "0001.wav"] == ("anomaly", None)
+    assert said["train", "0001.wav"][0] != "anomaly"
+    assert said["train", "0009.wav"][1] == "source"  # there is only one of that name
+    assert not [problem for problem in clips.problems if "labels" in str(problem)]
+
+
+def test_the_training_recording_of_a_name_is_called_by_its_folder(tmp_path: Path) -> None:
+    folder = _machine(tmp_path)
+    write_wav(folder / "train" / "0001.wav", seconds=0.07)
+    (folder / "labels.csv").write_text("file_name,label,domain\ntrain/0001.wav,ok,target\n0001.wav,ng,source\n")
+    said = {(clip.split, clip.name): (clip.label, clip.domain) for clip in find_clips(tmp_path)}
+    assert said["train", "0001.wav"] == ("normal", "target")
+    assert said["test", "0001.wav"] == ("anomaly", "source")
+
+
+def test_a_bare_row_beside_one_of_the_same_test_recording_is_said(tmp_path: Path) -> None:
+    folder = _machine(tmp_path)
+    write_wav(folder / "train" / "0001.wav", seconds=0.07)
+    (folder / "labels.csv").write_text("file_name,label\ntest/0001.wav,ok\n0001.wav,ng\n")
+    clips = find_clips(tmp_path)
+    assert {clip.split: clip.label for clip in clips if clip.name == "0001.wav"} == {"train": None, "test": "normal"}
+    (problem,) = clips.problems
+    assert "labels 1 test recording(s) twice, and the row with the folder is believed: 0001" in str(problem)
+
+
 def test_labels_and_sections_are_read_anew_each_time(tmp_path: Path) -> None:
     folder = _machine(tmp_path)
     assert _said(tmp_path)["0001.wav"] == (None, None)
