@@ -11,8 +11,7 @@ from zoo.data.synth.machines import Fault
 from zoo.data.synth.sources import F32, RATE
 
 OCTAVES = (60.0, 8000.0)  # Hz, between which responses and bands lie
-_BAND = Fault("band", 2.0, 14.0)
-ANY_MACHINE = (_BAND, _BAND, _BAND, _BAND, Fault("modulation", 0.1, 0.8), Fault("rare", 0.3, 3.0))
+ANY_MACHINE = (Fault("band", 2.0, 12.0), Fault("modulation", 0.1, 0.8), Fault("rare", 0.3, 3.0))
 NAMES = frozenset(fault.name for fault in ANY_MACHINE)
 
 
