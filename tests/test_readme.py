@@ -85,11 +85,22 @@ def test_every_make_target_of_readme_exists() -> None:
 
 def test_the_table_of_systems_and_the_dependencies_are_complete() -> None:
     text = README.read_text()
+    systems = (README.parent / "docs" / "systems.md").read_text()
     for path in (README.parent / "configs" / "systems").glob("*.yaml"):
-        assert path.stem.endswith("_tiny") or f"| `{path.stem}` |" in text, path.stem
+        assert path.stem.endswith("_tiny") or f"| `{path.stem}` |" in systems, path.stem
     declared = (README.parent / "pyproject.toml").read_text().split("dependencies = [")[1].split("]")[0]
     for package in re.findall(r'"([A-Za-z_-]+)>=', declared):
         assert re.search(rf"^\|.*\b{package}\b.*\|", text, re.MULTILINE), f"README does not say why {package} is needed"
+
+
+def test_every_page_is_linked_and_every_link_leads_somewhere() -> None:
+    pages = {page.name for page in (README.parent / "docs").glob("*.md")}
+    linked = set()
+    for text, folder in ((README.read_text(), README.parent), *((page.read_text(), page.parent) for page in README.parent.glob("docs/*.md"))):
+        for target in re.findall(r"\]\(([\w./-]+\.md)\)", text):
+            assert (folder / target).exists(), target
+            linked.add(Path(target).name)
+    assert pages <= linked
 
 
 if __name__ == "__main__":
