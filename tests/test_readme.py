@@ -96,7 +96,10 @@ def test_the_table_of_systems_and_the_dependencies_are_complete() -> None:
 def test_every_page_is_linked_and_every_link_leads_somewhere() -> None:
     pages = {page.name for page in (README.parent / "docs").glob("*.md")}
     linked = set()
-    for text, folder in ((README.read_text(), README.parent), *((page.read_text(), page.parent) for page in README.parent.glob("docs/*.md"))):
+    for text, folder in (
+        (README.read_text(), README.parent),
+        *((page.read_text(), page.parent) for page in README.parent.glob("docs/*.md")),
+    ):
         for target in re.findall(r"\]\(([\w./-]+\.md)\)", text):
             assert (folder / target).exists(), target
             linked.add(Path(target).name)
