@@ -24,6 +24,8 @@ authors:
       location: Nowhere
 """
 
+MEMBERS = "log_mel_knn,log_mel_stats_knn,log_mel_quantiles_knn,nf_cdee_tiny,dual_branch_cnn_robust"
+
 
 def demo(folder: Path, tiny: bool, run_command: Callable[[Sequence[str]], int]) -> None:
     """Run synth, scan, train-all, evaluate, fuse, report, submit and check below `folder`, printing each command and its time.
@@ -48,7 +50,7 @@ def demo(folder: Path, tiny: bool, run_command: Callable[[Sequence[str]], int]) 
     for arguments in (
         *([] if data.exists() else [["synth", str(data), "--size", size]]),
         ["scan", str(data)],
-        ["train-all", "--data", str(data), "--run", str(run), "--systems", "nf_cdee_tiny,dual_branch_cnn_tiny", *steps],
+        ["train-all", "--data", str(data), "--run", str(run), "--systems", MEMBERS, *steps],
         ["evaluate", "--run", str(run)],
         ["fuse", "--run", str(run), "--groups", "periodic"],
         ["report", "--run", str(run)],
