@@ -30,7 +30,7 @@ def test_a_bar_goes_when_it_is_full() -> None:
 
 def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     system = SimpleNamespace(name="a", config=SimpleNamespace(training=SimpleNamespace(steps=10)))
-    task = cast(Task, SimpleNamespace(system=system, group="all", clips=[]))
+    task = cast(Task, SimpleNamespace(system=system, group="all", learnt=[]))
     now = iter([0.0, 59.0, 61.0, 61.0, 62.0, 100.0])
     monkeypatch.setattr("zoo.running.display.time", SimpleNamespace(monotonic=lambda: next(now)))
     with Display() as display:
