@@ -26,6 +26,7 @@ from zoo.networks import FrameNetwork, Network, PreparedNetwork
 from zoo.training.averaging import BestCheckpoints, reestimate_batch_norm
 from zoo.training.compilation import Compile, Losses, made_fast
 from zoo.training.data import Batch, TrainingData
+from zoo.training.ending import after_the_step
 from zoo.training.hooks import Hooks as Hooks
 from zoo.training.hooks import State as State
 from zoo.training.hooks import StepTaken as StepTaken
@@ -122,18 +123,20 @@ class Trainer:
             self.start = self._held_out_loss()
         saved = time.monotonic()
         try:
-            while self.step < self.steps and not self._out_of_patience():
-                started = time.monotonic()
-                losses = self._step()
-                speed = self.clips_per_step / self.data.vectors_per_clip / max(time.monotonic() - started, 1e-9)
-                self.step += 1
-                if self.step % self.config.validate_every == 0 or self.step == self.steps:
-                    self._validate(losses, speed)
-                total, rate = sum(losses.values()), self._rate(self.step - 1)
-                self.hooks.stepped(StepTaken(self.step, self.steps, total, rate, speed))
-                if time.monotonic() - saved >= self.hooks.save_seconds:
-                    self.hooks.save(self.state())
-                    saved = time.monotonic()
+            with after_the_step() as ending:
+                while self.step < self.steps and not self._out_of_patience():
+                    started = time.monotonic()
+                    losses = self._step()
+                    speed = self.clips_per_step / self.data.vectors_per_clip / max(time.monotonic() - started, 1e-9)
+                    self.step += 1
+                    if self.step % self.config.validate_every == 0 or self.step == self.steps:
+                        self._validate(losses, speed)
+                    total, rate = sum(losses.values()), self._rate(self.step - 1)
+                    self.hooks.stepped(StepTaken(self.step, self.steps, total, rate, speed))
+                    if ending.asked or time.monotonic() - saved >= self.hooks.save_seconds:
+                        self.hooks.save(self.state())
+                        saved = time.monotonic()
+                        ending.go()
         finally:
             self._drop_batches()
         self._finish()
