@@ -12,11 +12,12 @@ from pathlib import Path
 
 from zoo.data.clips import Clip
 from zoo.data.years import OWN
-from zoo.errors import listed
+from zoo.errors import AsdzooError, listed
 from zoo.running.embeddings import Embeddings, Stamp
 from zoo.running.folder import Run
 from zoo.running.plan import stamp
 from zoo.running.stages import TaskFolder
+from zoo.scores import ScoreTable
 
 Key = tuple[str, str, str, str]  # machine, section, split, name
 
@@ -99,6 +100,30 @@ def arrivals(clips: Iterable[Clip], past: Past, folder: Path, note: Callable[[st
     if renamed:
         note(f"{len(renamed)} recording(s) bear the names of others that this run has scored; in the tables: {listed(renamed)}")
     return taken
+
+
+def departures(run: Run, system: str, parts: Iterable[ScoreTable]) -> str:
+    """A sentence on test recordings that a system's table has and its coming one, made of `parts`, has not; "" without any.
+
+    Mostly `asdzoo score` brought them, from another folder than the one that is trained on.
+    """
+    try:
+        before = _tested(run.scores(system))
+    except AsdzooError:  # there is none, or it is damaged and written anew
+        return ""
+    gone = sorted(before.difference(*map(_tested, parts)))
+    if not gone:
+        return ""
+    names = listed([f"{machine}/{clip}" for machine, _, clip in gone])
+    return (
+        f"{len(gone)} test recording(s) that were scored are not below --data, and leave the score tables: {names}; "
+        f"`asdzoo score --data FOLDER --run {run.folder}` brings those in FOLDER back"
+    )
+
+
+def _tested(table: ScoreTable) -> set[tuple[str, str, str]]:
+    rows = table.frame.query("split == 'test'")[["machine", "section", "clip"]]
+    return set(rows.itertuples(index=False, name=None))
 
 
 def _key(clip: Clip) -> Key:

@@ -18,7 +18,7 @@ from zoo.data.problems import shortened
 from zoo.data.store import WaveformStore
 from zoo.errors import AsdzooError
 from zoo.running import stages
-from zoo.running.arrivals import arrivals, past_of, trained_parts
+from zoo.running.arrivals import arrivals, departures, past_of, trained_parts
 from zoo.running.beside import passed_over
 from zoo.running.executors import Executor
 from zoo.running.folder import Run
@@ -150,16 +150,19 @@ def _finish(
         macs=max(cost.macs for cost in costs),
         versions=joined_versions(trained_by.values()),
     )
-    parts = {outcome.task.name: outcome.tables for outcome in outcomes}
+    made = {outcome.task.name: outcome.tables for outcome in outcomes}
+    parts = [table for task in tasks for table in made[task.name]]
     notes = {outcome.task.name: outcome.notes for outcome in outcomes}
     with run.lock(LONGEST_WAIT):
         if any(record.untrained for record in records.values()):
             run.mark(Mark.UNTRAINED)
+        if left := departures(run, system.name, parts):
+            watcher.note(left)
         return _write_scores(
             run,
             system,
             entry,
-            [table for task in tasks for table in parts[task.name]],
+            parts,
             [note for task in tasks for note in notes[task.name]],
             calibrate_on,
             watcher,

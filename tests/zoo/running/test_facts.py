@@ -82,6 +82,31 @@ def test_training_folders_of_later_recordings_have_no_part_in_the_past(
     assert len(after) == len(before) + 1
 
 
+def test_what_score_brought_from_elsewhere_does_not_go_without_a_word(
+    data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data, run, f"{SYSTEM},log_mel_stats_knn") == 0
+    before = run.score_path(SYSTEM).read_bytes()
+    later = tmp_path / "later"
+    for index in range(3):
+        write_wav(later / "MyPump" / "test" / f"day{index}.wav", 0.3 + index / 100)
+    assert score(later, run) == 0
+    whole = run.score_path(SYSTEM).read_bytes()
+    capsys.readouterr()
+    assert train(data, run, f"{SYSTEM},log_mel_stats_knn") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert (
+        said.count("3 test recording(s) that were scored are not below --data, and leave the score tables: MyPump/day0.wav")
+        == 1
+    )
+    assert f"`asdzoo score --data FOLDER --run {run.folder}` brings those in FOLDER back" in said
+    assert run.score_path(SYSTEM).read_bytes() == before
+    assert train(data, run, f"{SYSTEM},log_mel_stats_knn") == 0
+    assert "leave the score tables" not in capsys.readouterr().err
+    assert score(later, run) == 0
+    assert run.score_path(SYSTEM).read_bytes() == whole
+
+
 @pytest.mark.parametrize("touched", [False, True])
 def test_a_name_that_comes_again_leaves_the_earlier_row(
     data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], touched: bool
