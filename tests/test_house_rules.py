@@ -26,7 +26,7 @@ FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 GROUND = "ground"
 FLOORS = [  # from the ground up; rooms of one floor know nothing of each other, files on the ground do
     {GROUND},
-    {"data", "features", "layers", "losses", "checkpoints"},
+    {"data", "features", "layers", "losses", "views", "checkpoints"},
     {"networks", "scores", "odd_scores", "papers"},
     {"encoders", "calibration", "threshold"},
     {"models"},

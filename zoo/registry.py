@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 from zoo.errors import AsdzooError, unknown_name
 
-Kind = Literal["model", "encoder", "detector", "loss"]
+Kind = Literal["model", "encoder", "detector", "loss", "view"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -34,6 +34,7 @@ ROOMS: dict[Kind, Room] = {
     "encoder": Room("encoders", ("ENCODER", "METADATA")),
     "detector": Room("detectors", ("Config", "METADATA", "build")),
     "loss": Room("losses", ("Config", "build")),
+    "view": Room("views", ("NEEDS", "heard")),
 }
 
 

@@ -8,7 +8,7 @@ import time
 
 import torch
 
-from zoo.data.views import NAMES, view_of
+from zoo.data.views import names, view_of
 
 ROUNDS, SECONDS, RATE = 30, 10, 16_000
 
@@ -16,7 +16,7 @@ ROUNDS, SECONDS, RATE = 30, 10, 16_000
 def main() -> None:
     torch.set_num_threads(1)
     waves = 0.1 * torch.randn(2, SECONDS * RATE)
-    for name in NAMES:
+    for name in names():
         recipe = view_of(name.replace("N", "1")).recipe
         if recipe is None:
             continue

@@ -50,8 +50,7 @@ def _write(
     made = np.zeros(len(channels[view.needs - 1]), "<i2")
     entries = [(samples, offsets) for _, _, _, samples, offsets, *_ in files.values() if len(offsets) >= view.needs]
     for done, (samples, offsets) in enumerate(entries, start=1):
-        heard = offsets if view.name == "mean" else offsets[: view.needs]
-        waves = np.stack([channels[number][start : start + samples] for number, start in enumerate(heard)])
+        waves = np.stack([channels[number][start : start + samples] for number, start in enumerate(offsets)])
         wave = recipe(torch.from_numpy(waves.astype(np.float32) / np.float32(FULL_SCALE))).numpy()
         made[offsets[view.needs - 1] :][:samples] = digital(wave)
         if advance:

@@ -1,6 +1,9 @@
 """Views: laws of the subtractions, a reference in numpy, and what they do in a room with two microphones."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -9,12 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from zoo.data.synth import recording
+from zoo import registry
+from zoo.data.clips import find_clips
+from zoo.data.store import WaveformStore
+from zoo.data.synth import recording, write_challenge
 from zoo.data.synth.fleet import DEV
 from zoo.data.synth.room import Room, heard
 from zoo.data.synth.sources import RATE
-from zoo.data.views import NAMES, spectral_subtracted, subtracted, view_of
+from zoo.data.views import names, view_of
 from zoo.errors import AsdzooError
+from zoo.registry import Entry
+from zoo.views.spectral_subtracted import heard as spectral_subtracted
+from zoo.views.subtracted import heard as subtracted
 
 Wave = NDArray[np.floating]
 
@@ -148,8 +157,22 @@ def test_a_name_says_what_it_hears(text: str, channel: int | None, needs: int) -
     view.require(needs, "fan", "a.wav")
 
 
+def test_a_view_of_another_package_is_heard_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    module = ModuleType("loudest")
+    module.NEEDS, module.heard = 2, lambda waves: waves.abs().amax(-2)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "loudest", module)
+    own, entry = registry.entries, {"loudest": Entry("view", "loudest", "loudest", "p")}
+    monkeypatch.setattr(registry, "entries", lambda kind: own(kind) | (entry if kind == "view" else {}))
+    assert "loudest" in names()
+    write_challenge(tmp_path, "tiny", channels=2)
+    store = WaveformStore.open(find_clips(tmp_path)[:3], tmp_path / "waves")
+    heard, _ = store.viewed(view_of("loudest")).batch(np.arange(3))
+    both = torch.stack([store.batch(np.arange(3), channel=channel)[0] for channel in (0, 1)])
+    assert torch.allclose(heard, both.abs().amax(0), atol=1e-4)
+
+
 @pytest.mark.parametrize("text", ["nea", "", "channel:", "channel:-1", "channel:x", "channel:²"])
 def test_an_unknown_view_lists_the_known_ones(text: str) -> None:
     with pytest.raises(AsdzooError, match="unknown view") as raised:
         view_of(text)
-    assert raised.value.hint == f"known: {', '.join(NAMES)}"
+    assert raised.value.hint == f"known: {', '.join(names())}"
