@@ -19,6 +19,14 @@ def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return wrapped
 
 
+def clips_at_once(samples: int) -> int:
+    """How many clips of this length (samples at 16 kHz) go through a front end together: so many that FFTs are cheap.
+
+    The spectra of 16 clips of ten seconds with overlapping windows of 8192 samples take 400 MB; a long clip goes alone.
+    """
+    return 16 if samples <= 20 * 16000 else 1
+
+
 def framed(waves: Tensor, window: Tensor, hop: int) -> Tensor:
     """The windowed frames that fit (batch, frames, window), one of a clip that is shorter than the window."""
     waves = F.pad(waves, (0, max(0, len(window) - waves.shape[1])))

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.config import Frozen
+from zoo.features.fourier import clips_at_once
 from zoo.features.mel_decibels import MelDecibels
 from zoo.layers.error_moments import error_moments, moments_dim
 from zoo.metadata import Words
@@ -25,8 +26,6 @@ from zoo.networks import FrameNetwork, InputShape
 
 METADATA = Words(("log-mel energies",), (), ("AE",))
 ERROR_MOMENTS = True
-
-CLIPS_AT_ONCE = 16  # in the front end: the spectra of ten seconds are some megabytes
 
 
 class Config(Frozen):
@@ -65,7 +64,7 @@ class Autoencoder(FrameNetwork):
         waves = F.pad(waves, (0, max(0, shortest - waves.shape[1])))
         if lengths is None:
             lengths = torch.full((len(waves),), waves.shape[1], device=waves.device)
-        frames = torch.cat([self.front_end(part) for part in torch.split(waves, CLIPS_AT_ONCE)])
+        frames = torch.cat([self.front_end(part) for part in torch.split(waves, clips_at_once(waves.shape[1]))])
         return frames, self.front_end.frames(lengths).clamp_min(self.context)
 
     def losses_of(self, vectors: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -11,12 +11,12 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from zoo.config import Frozen
+from zoo.features.fourier import clips_at_once
 from zoo.features.log_mel import LogMel
 from zoo.metadata import Words
 from zoo.networks import Embedder, InputShape
 
 METADATA = Words(("log-mel energies",))
-CLIPS_AT_ONCE = 16  # in the front end: the spectra of ten seconds are some megabytes
 
 
 class Config(Frozen):
@@ -46,7 +46,8 @@ class LogMelStatistics(Embedder):
     def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
         if lengths is None:
             lengths = torch.full((len(waves),), waves.shape[1], device=waves.device)
-        parts = zip(torch.split(waves, CLIPS_AT_ONCE), torch.split(lengths, CLIPS_AT_ONCE), strict=True)
+        several = clips_at_once(waves.shape[1])
+        parts = zip(torch.split(waves, several), torch.split(lengths, several), strict=True)
         return torch.cat([self._statistics(*part) for part in parts])
 
     def _statistics(self, waves: Tensor, lengths: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from zoo.config import Frozen
 from zoo.errors import AsdzooError
+from zoo.features.fourier import clips_at_once
 from zoo.features.mel_decibels import MelDecibels
 from zoo.metadata import Words
 from zoo.networks import FrameNetwork, InputShape
@@ -28,7 +29,6 @@ from zoo.networks import FrameNetwork, InputShape
 METADATA = Words(("log-mel energies",), (), ("CNN",))
 CLASS_ODDS = True
 
-CLIPS_AT_ONCE = 16  # in the front end: the spectra of ten seconds are some megabytes
 STAGES = (  # Table 2: expansion, channels, units, stride of the first
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -90,7 +90,7 @@ class MobileNet(FrameNetwork):
         waves = F.pad(waves, (0, max(0, shortest - waves.shape[1])))
         if lengths is None:
             lengths = torch.full((len(waves),), waves.shape[1], device=waves.device)
-        frames = torch.cat([self.front_end(part) for part in torch.split(waves, CLIPS_AT_ONCE)])
+        frames = torch.cat([self.front_end(part) for part in torch.split(waves, clips_at_once(waves.shape[1]))])
         return frames, self.front_end.frames(lengths).clamp_min(self.context)
 
     def logits(self, vectors: Tensor) -> Tensor:

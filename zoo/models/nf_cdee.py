@@ -31,14 +31,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.config import Frozen
+from zoo.features.fourier import clips_at_once
 from zoo.features.log_mel import LogMel
 from zoo.metadata import Words
 from zoo.networks import DensityNetwork, InputShape, Network, PreparedNetwork
 
 METADATA = Words(("log-mel energies",), (), ("normalizing flow",))
 LIKELIHOOD = True
-
-CLIPS_AT_ONCE = 16  # in the front end: the spectra of ten seconds are 10 MB
 
 
 class Config(Frozen):
@@ -152,7 +151,8 @@ class NfCdee(PreparedNetwork, DensityNetwork):
         """What the network needs of each clip, (batch, 3, mels): mean and variance of its log-mels over time, frames."""
         if lengths is None:
             lengths = torch.full((len(waves),), waves.shape[1], device=waves.device)
-        parts = zip(torch.split(waves, CLIPS_AT_ONCE), torch.split(lengths, CLIPS_AT_ONCE), strict=True)
+        several = clips_at_once(waves.shape[1])
+        parts = zip(torch.split(waves, several), torch.split(lengths, several), strict=True)
         return torch.cat([self._statistics(*part) for part in parts])
 
     def embed(self, prepared: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 
 from zoo.config import parse
 from zoo.errors import AsdzooError
+from zoo.features.fourier import clips_at_once
 from zoo.features.log_mel import LogMel
 from zoo.models import log_mel
 from zoo.models.log_mel import Config, LogMelStatistics
@@ -45,8 +46,16 @@ def test_against_numpy_alone_and_in_a_padded_batch(statistics: str, samples: int
 
 def test_more_clips_than_are_taken_at_once() -> None:
     network = LogMelStatistics(Config(**SMALL), 16000)
-    waves = torch.stack([clip(500, seed) for seed in range(log_mel.CLIPS_AT_ONCE + 3)])
+    waves = torch.stack([clip(500, seed) for seed in range(clips_at_once(500) + 3)])
     torch.testing.assert_close(network(waves), torch.cat([network(wave[None]) for wave in waves]))
+
+
+def test_long_clips_go_through_the_front_end_one_by_one() -> None:
+    network, sizes = LogMelStatistics(Config(**SMALL), 16000), []
+    network.log_mel.register_forward_pre_hook(lambda _, waves: sizes.append(len(waves[0])))
+    network(torch.zeros(18, 20 * 16000))
+    network(torch.zeros(2, 20 * 16000 + 1))
+    assert sizes == [16, 2, 1, 1]
 
 
 def test_there_is_nothing_to_train_or_to_keep() -> None:

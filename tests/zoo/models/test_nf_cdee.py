@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from zoo.config import shipped_configs
-from zoo.models.nf_cdee import CLIPS_AT_ONCE, ConditionalFlow, Config, NfCdee, PooledBatchNorm, build
+from zoo.features.fourier import clips_at_once
+from zoo.models.nf_cdee import ConditionalFlow, Config, NfCdee, PooledBatchNorm, build
 from zoo.networks import InputShape, Network
 
 MEBI = 2**20
@@ -228,7 +229,7 @@ class TestPooling:
 
     def test_many_clips_are_the_same_as_few(self) -> None:
         network = tiny().eval()
-        waves = waves_of(CLIPS_AT_ONCE + 3, 2000)
+        waves = waves_of(clips_at_once(2000) + 3, 2000)
         one_by_one = torch.cat([network(wave[None]) for wave in waves])
         torch.testing.assert_close(network(waves), one_by_one, atol=1e-5, rtol=1e-5)
 
