@@ -64,3 +64,9 @@ def equal(run: Run, systems: Sequence[str], name: str) -> list[str]:
     """Write the ensemble `name` of these systems with equal weights, anew; what a reader must know of it."""
     with run.lock(LONGEST_WAIT):
         return join(run, Plan(method="equal"), systems=systems, name=name).notes
+
+
+def mean_of_seeds(run: Run, members: Sequence[str], name: str) -> list[str]:
+    """Write the ensemble `name` of one system's members, anew, whatever labels say; what a reader must know of it."""
+    with run.lock(LONGEST_WAIT):
+        return join(run, Plan(method="equal", judged=False), systems=members, name=name).notes

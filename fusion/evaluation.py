@@ -24,7 +24,7 @@ from fusion.intervals import (
 )
 from fusion.metrics import Floats, harmonic_mean
 from fusion.official import Section, find_sections, mean_of, official_score, section_values
-from fusion.run_scores import scored_names
+from fusion.run_scores import scored_names, trained_systems
 from fusion.upkeep import older_tables
 from zoo.errors import unknown_name
 from zoo.files import whole_file
@@ -198,7 +198,9 @@ def evaluate_run(run: Run, names: Sequence[str] | None = None) -> RunEvaluation:
         *(note for evaluation in shown for note in evaluation.notes),
         *below_chance(official_scores),
     ]
-    return RunEvaluation(judged, compared, families(official_scores), list(dict.fromkeys(notes)))
+    own = set(trained_systems(run))  # the mean of a system's seeds, which has its name, is none of them
+    of_seeds = families({name: score for name, score in official_scores.items() if name in own})
+    return RunEvaluation(judged, compared, of_seeds, list(dict.fromkeys(notes)))
 
 
 def below_chance(scores: Mapping[str, float]) -> list[str]:

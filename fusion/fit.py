@@ -43,6 +43,7 @@ class Plan:
     leave_out: LeaveOut = "machine"  # what a development machine's weights have not seen
     calibrate_by: CalibrateBy = "machine"  # training scores that set a member's scale: the machine's, or each domain's
     resubstitution: bool = False  # score development machines with the weights that their labels helped to find
+    judged: bool = True  # False: equal weights are not held against labels, and nothing is said of that
 
 
 def fit_ensemble(stacked: Stack, plan: Plan, studies: Studies | None = None) -> tuple[Ensemble, Objective | None]:
@@ -62,6 +63,8 @@ def fit_ensemble(stacked: Stack, plan: Plan, studies: Studies | None = None) -> 
         return _equal(taken, plan, [_ON_NORMALS]), None
     if plan.combiner in ("min", "max"):
         return _equal(families, plan, [f"{plan.combiner} of the calibrated scores has no weights to find"]), None
+    if plan.method == "equal" and not plan.judged:
+        return _equal(families, plan, []), None
     objective = Objective.of(stacked, plan.combiner, families)
     if not objective.machines:
         note = (

@@ -6,8 +6,8 @@ Conventions
 -----------
 score       any real number, larger = more anomalous
 calibrated  the same in standard deviations of the machine's normal training clips
-SYSTEM.s0   system SYSTEM trained with seed 0, where a run trains it with several: the name in the column, of the file, and on
-            the command line. SYSTEM is the family (`family_of`)
+SYSTEM.s0   system SYSTEM trained with the first seed, where a run trains it with several: the name in the column, of the file,
+            and on the command line. SYSTEM is the family (`family_of`)
 empty cell  not known (domain of a blind test clip, label of an evaluation clip)
 """
 

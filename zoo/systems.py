@@ -60,6 +60,7 @@ class SystemConfig(Frozen):
     model: dict[str, Any]  # name, and the Config of zoo/models/<name>.py
     auxiliary: AuxiliaryConfig | None = None  # synthetic machines to be told apart as well
     training: TrainingConfig | None = None  # None: of a network that needs none, which is used as it is
+    seeds: PositiveInt = 1  # trainings of the whole: more than one are systems of their own, and NAME is their mean
     detector: dict[str, Any]  # name, and the Config of zoo/detectors/<name>.py
 
 
@@ -72,6 +73,14 @@ class System:
     network_config: Frozen
     detector_config: Frozen
     unused: tuple[str, ...] = ()  # settings of `--set` that do not concern it
+    seed: int = 0  # beyond the run's: which of its seeds it is of
+
+    @property
+    def members(self) -> "list[System]":
+        """NAME.s0, NAME.s1, ..., a system for each of its seeds; with one seed it is its only member."""
+        if self.config.seeds == 1:
+            return [self]
+        return [replace(self, name=f"{self.name}.s{seed}", seed=seed) for seed in range(self.config.seeds)]
 
     @property
     def hearing(self) -> Hearing:
@@ -163,7 +172,7 @@ def load_system(name: str, settings: Iterable[str] = ()) -> System:
         raise unknown_name("system", name, paths)
     require_plain_name("a system", path.stem, f"rename the file {path}; its name is the system's")
     values, settings = load_inherited(path), list(settings)
-    of_training = [setting for setting in settings if setting.split("=")[0].split(".")[0] == "training"]
+    of_training = [setting for setting in settings if setting.split("=")[0].split(".")[0] in ("training", "seeds")]
     if values.get("training") is None and of_training:
         # `--set` is for all systems of a command, also for those that have nothing to train
         used = [one for one in settings if one not in of_training]
@@ -175,7 +184,7 @@ def load_system(name: str, settings: Iterable[str] = ()) -> System:
 def _changed(values: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
     """`values` with `--set` put in; what was published is of the settings as they were, and of no others."""
     changed = override(values, settings)
-    if settings:
+    if any(setting.partition("=")[0] != "seeds" for setting in settings):
         changed.pop("published", None)
     return changed
 
@@ -199,6 +208,8 @@ def system_of(name: str, values: dict[str, Any], origin: str) -> System:
         raise AsdzooError(f"{origin}: training is missing", "add `training:` to it")
     if config.training is not None and not needs_training:
         raise AsdzooError(f"{origin}: {config.model['name']} has nothing to train", "leave out the block `training:`")
+    if config.training is None and config.seeds > 1:
+        raise AsdzooError(f"{origin}: seeds is {config.seeds}, and nothing is trained: all are the same", "leave out `seeds:`")
     if config.pseudo is not None:
         _require_use(config, origin)
     _require_views(config, getattr(network, "VIEWS", 1), origin)

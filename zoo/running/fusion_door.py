@@ -34,6 +34,9 @@ class Fusion(Protocol):
     def equal(self, run: Run, systems: Sequence[str], name: str) -> list[str]:
         """Write the ensemble of these systems with equal weights; what a reader must know of it."""
 
+    def mean_of_seeds(self, run: Run, members: Sequence[str], name: str) -> list[str]:
+        """Write the ensemble of one system's members; what a reader must know of it."""
+
 
 def fusion() -> Fusion:
     """Raises: AsdzooError when it is not installed."""

@@ -36,6 +36,7 @@ from zoo.running.records import (
     joined_versions,
     versions_now,
 )
+from zoo.running.seeds import join_members, require_whole_families
 from zoo.running.stages import TaskFolder
 from zoo.running.staleness import why_anew
 from zoo.running.watcher import Watcher
@@ -62,6 +63,8 @@ def train_all(
 ) -> list[ScoreTable]:
     """Train what is not trained, embed what is not embedded, score and calibrate; one score table a system.
 
+    Behind them stands one for each system with several seeds, the mean of its members.
+
     `clips` are those of the executor's store, `data` the folder they came from, as it was typed; clips of other years than the
     first one's are of the folders `also`, and only learnt. `left_out` is what was said of recordings, which the run keeps for
     its report and package. Several processes may do this for one run at a time: they share its tasks.
@@ -77,6 +80,7 @@ def train_all(
     systems = [system for system in systems if any(task.system is system for task in plan)]
     with run.lock(PATIENCE):
         before = run.info()
+        require_whole_families(run, systems)
         _begin(run, year, seed, groups, calibrate_on, data, also)
         run.update_info(without_training=bare, **({} if budget is None else {"budget": budget}))
         if budget is not None and (budget.cut or budget.left_out):
@@ -101,7 +105,7 @@ def train_all(
             already = [task for task in own if done[task.name]]
             tables[system.name] = _finish(run, system, own, already, outcomes[system.name], calibrate_on, watcher)
             watcher.scored(system.name)
-    return [tables[system.name] for system in systems]
+    return [*(tables[system.name] for system in systems), *join_members(run, systems, watcher.note)]
 
 
 def _begin(

@@ -17,7 +17,7 @@ from zoo.running.beside import beside, sharing
 from zoo.systems import System
 from zoo.training.loop import VERSION, TrainingConfig
 
-NOT_TRAINED = ("description", "paper", "published", "detector")  # blocks of a config that no training depends on
+NOT_TRAINED = ("description", "paper", "published", "detector", "seeds")  # blocks of a config that no training depends on
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,8 @@ def _told(clip: Clip) -> list[str | int]:
 def make_plan(systems: Sequence[System], clips: Sequence[Clip], groups: Mapping[str, str], seed: int) -> list[Task]:
     """All tasks of a run, system by system. `groups` files machines by hand (`--group MyPump=periodic`).
 
+    `seed` is the run's, that of each system's first member.
+
     Clips of other years than the first one's are learnt, and nothing else is done with them (`zoo.running.beside`).
 
     Raises: AsdzooError when no machine has training clips.
@@ -125,5 +127,5 @@ def make_plan(systems: Sequence[System], clips: Sequence[Clip], groups: Mapping[
             pseudo = system.config.pseudo
             more = beside(system, group, names, clips, also, groups)
             told = counted((*own, *more), pseudo, system.config.classes) if pseudo else {}
-            tasks.append(Task(system, group, tuple(names), seed, own, more, told))
+            tasks.append(Task(system, group, tuple(names), seed + system.seed, own, more, told))
     return tasks

@@ -39,10 +39,13 @@ def learnable(plan: Sequence[Task], note: Note) -> list[Task]:
 def chosen_systems(names: Iterable[str] | None, settings: Iterable[str], note: Note) -> list[System]:
     """The named systems, or for `None` the default ones, and the frozen encoders whose checkpoints are here.
 
+    Of a system with several seeds, its members.
+
     Raises: AsdzooError for wrong names or keys, or for no name at all.
     """
     settings = list(settings)
-    chosen = [load_system(name, settings) for name in (DEFAULT_SYSTEMS if names is None else names)]
+    loaded = [load_system(name, settings) for name in (DEFAULT_SYSTEMS if names is None else names)]
+    chosen = [member for system in loaded for member in system.members]
     if not chosen:
         raise AsdzooError("there is no system to train", f"for example {DEFAULT_SYSTEMS[0]}; `asdzoo list` shows them")
     if names is None:
