@@ -1,13 +1,9 @@
 """The kernel gives the plain path's numbers and gradients, in Triton's interpreter where there is no GPU."""
 
-import os
-
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-os.environ.setdefault("TRITON_INTERPRET", "0" if torch.cuda.is_available() else "1")  # read when kernels are defined
 
 pytest.importorskip("triton", reason="triton is not here: pip install -e '.[dev]' on Linux brings it")
 
