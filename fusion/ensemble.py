@@ -22,6 +22,7 @@ from zoo.data.groups import group_of, load_groups
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import write_text
 from zoo.papers import Published
+from zoo.scores import families_of
 
 OTHERS = "others"
 Weights = dict[str, float]  # by member
@@ -105,9 +106,13 @@ class Ensemble(Frozen):
     def of_trained(self, trained: Sequence[str], skip: bool) -> tuple[Self, list[str]]:
         """The ensemble with trained members only, the weights of the others shared out in proportion, and a sentence on that.
 
+        A member that was trained with several seeds has its weight shared out among them.
         Raises: AsdzooError naming the members that have no scores, unless `skip`; and when a weight vector has no member left.
         """
         missing = [member for member in self.systems if member not in trained]
+        if seeds := {name: own for name, own in families_of(trained).items() if name in missing}:
+            found, notes = self._shared_by(seeds).of_trained(trained, skip)
+            return found, [f"the seeds of {', '.join(seeds)} share its weight", *notes]
         if not missing:
             return self, []
         if not skip:
@@ -130,6 +135,25 @@ class Ensemble(Frozen):
             "published": [],
         }
         return self.model_copy(update=changed), [f"without {', '.join(missing)}: the other members' weights are scaled up"]
+
+    def _shared_by(self, seeds: Mapping[str, Sequence[str]]) -> Self:
+        """The ensemble in which each of these members stands for those that were trained with its seeds."""
+
+        def shared(weights: Weights) -> Weights:
+            found: Weights = {}
+            for member, weight in weights.items():
+                own = seeds.get(member, (member,))
+                for one in own:
+                    found[one] = found.get(one, 0.0) + weight / len(own)
+            return found
+
+        changed = {
+            "weights": {key: shared(weights) for key, weights in self.weights.items()},
+            "development": {key: shared(weights) for key, weights in self.development.items()},
+            "members": {},
+            "published": [],
+        }
+        return self.model_copy(update=changed)
 
     def check_keys(self, machines: Sequence[str]) -> None:
         """Raises: AsdzooError for a name under `weights` that is neither a group nor a machine: it would never be looked up."""

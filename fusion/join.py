@@ -17,6 +17,7 @@ from zoo.errors import AsdzooError, unknown_name
 from zoo.files import require_plain_name
 from zoo.running.folder import Run
 from zoo.running.marks import Mark
+from zoo.scores import families_of
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ def join(
 
 
 def _chosen(systems: Sequence[str] | None, trained: Sequence[str]) -> list[str]:
-    chosen = list(dict.fromkeys(trained if systems is None else systems))
+    seeds = {name: own for name, own in families_of(trained).items() if name not in trained}
+    chosen = list(dict.fromkeys(one for name in (trained if systems is None else systems) for one in seeds.get(name, (name,))))
     for system in chosen:
         if system not in trained:
             raise unknown_name("system", system, trained)

@@ -58,6 +58,11 @@ def scores(run: Run, name: str, column: str = "score") -> np.ndarray:
     return run.scores(name).frame.sort_values(["machine", "split", "clip"])[column].to_numpy()
 
 
+def _calibrated_mean(run: Run) -> np.ndarray:
+    of_seeds = np.mean([scores(run, member, "calibrated") for member in MEMBERS], axis=0)
+    return np.asarray((of_seeds + scores(run, "log_mel_knn", "calibrated")) / 2)
+
+
 def tables(run: Run) -> dict[str, bytes]:
     return {name: run.score_path(name).read_bytes() for name in run.score_names()}
 
@@ -87,7 +92,24 @@ def test_fuse_weighs_the_family_and_not_its_mean(run: Run) -> None:
     assert main(["fuse", "--run", str(run.folder), "--method", "equal", "--name", "both"]) == 0
     (weights,) = read_ensemble(ensemble_path(run.folder, "both")).weights.values()
     assert weights == pytest.approx({**dict.fromkeys(MEMBERS, 1 / 6), "log_mel_knn": 1 / 2})
-    assert main(["fuse", "--run", str(run.folder), "--systems", f"{SYSTEM},log_mel_knn"]) == 2
+    named = ["--method", "equal", "--name", "both", "--systems", f"log_mel_knn,{SYSTEM}"]
+    assert main(["fuse", "--run", str(run.folder), *named]) == 0
+    (weights,) = read_ensemble(ensemble_path(run.folder, "both")).weights.values()
+    assert weights == pytest.approx({**dict.fromkeys(MEMBERS, 1 / 6), "log_mel_knn": 1 / 2})
+    assert scores(run, "both") == pytest.approx(_calibrated_mean(run))
+
+
+def test_given_weights_of_a_system_are_shared_by_its_seeds(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"fan": {SYSTEM: 0.6, "log_mel_knn": 0.4}, "others": {MEMBERS[0]: 0.4, SYSTEM: 0.6}}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"description": "by hand", "weights": given}))
+    assert main(["fuse", "--run", str(run.folder), "--ensemble", str(path)]) == 0
+    assert f"warning: the seeds of {SYSTEM} share its weight" in capsys.readouterr().err
+    found = read_ensemble(ensemble_path(run.folder, "mine")).weights
+    assert found["fan"] == pytest.approx({**dict.fromkeys(MEMBERS, 0.2), "log_mel_knn": 0.4})
+    assert found["others"] == pytest.approx({MEMBERS[0]: 0.6, MEMBERS[1]: 0.2, MEMBERS[2]: 0.2})
 
 
 def test_a_submission_counts_the_networks_of_all_members(run: Run) -> None:
