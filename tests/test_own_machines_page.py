@@ -12,7 +12,7 @@ import soundfile
 from submission.cli import main
 from zoo.data.synth.fleet import DEV
 from zoo.data.synth.machines import Fault
-from zoo.data.synth.recording import record
+from zoo.data.synth.recording import Take, record
 from zoo.data.synth.sources import RATE
 from zoo.systems import load_system
 
@@ -31,7 +31,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def put(folder: str, hour: int, fault: Fault | None) -> None:
         path = tmp_path / folder / f"pump_{BEGIN + timedelta(hours=hour):%Y%m%d_%H%M%S}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, record(MACHINE, MACHINE.source[0], "source", fault, 1.0, 1.0, random), RATE)
+        soundfile.write(path, record(Take(MACHINE, MACHINE.source[0], "source", fault, 1.0, 1.0), random), RATE)
 
     for hour in range(-40, 0):
         put("data/MyPump/train", hour, None)

@@ -116,7 +116,7 @@ def problems() -> list[str]:
                 continue
             try:
                 entry.tried()
-            except Exception as problem:
+            except Exception as problem:  # whatever a stranger's module raises while it is imported
                 wrong.setdefault(package, []).append(f"its {kind} {entry.name} cannot be used: {_reason(problem)}")
     return [f"the plugin {package}: {'; '.join(said)}" for package, said in sorted(wrong.items())]
 

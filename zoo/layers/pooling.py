@@ -6,6 +6,7 @@ Conventions
     layout   where tokens stand: first those in front (a class token), then column by column in time, each band by band
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,7 +46,7 @@ def pooling(name: PoolingName, width: int, layout: Layout) -> "Pooling":
     return Mean(width, layout.front) if name == "mean" else AttentiveStatistics(width, layout.front)
 
 
-class Pooling(nn.Module):
+class Pooling(nn.Module, ABC):
     """(batch, tokens, width), padding -> (batch, dim). `skip` tokens in front are left out."""
 
     def __init__(self, dim: int, skip: int = 0) -> None:
@@ -56,8 +57,9 @@ class Pooling(nn.Module):
     def forward(self, tokens: Tensor, padding: Tensor | None = None) -> Tensor:
         return self.pool(tokens[:, self.skip :], None if padding is None else padding[:, self.skip :])
 
+    @abstractmethod
     def pool(self, tokens: Tensor, padding: Tensor | None) -> Tensor:
-        raise NotImplementedError
+        """`forward` of the tokens that are not left out."""
 
 
 class ClassToken(Pooling):

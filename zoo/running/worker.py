@@ -43,7 +43,7 @@ def run_task(run: Run, name: str) -> None:
         except AsdzooError as problem:
             teller.tell(stage="failed", message=problem.message, hint=problem.hint)
             raise
-        except Exception as problem:
+        except Exception as problem:  # a bug of ours, told to the parent before it ends this process
             teller.tell(stage="failed", message=f"{type(problem).__name__}: {problem}", hint=f"see {job.log}")
             raise
 

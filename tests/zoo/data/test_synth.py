@@ -23,7 +23,7 @@ from zoo.data.synth import sources, write_challenge
 from zoo.data.synth.challenge import attribute_string, plan
 from zoo.data.synth.fleet import DEV, EVAL
 from zoo.data.synth.machines import PROFILES, Family, Fault, Gears, Rotor, Setting
-from zoo.data.synth.recording import LEVEL, PLACES, Machine, background, record
+from zoo.data.synth.recording import LEVEL, PLACES, Machine, Take, background, record
 from zoo.data.synth.sources import F32, F64, RATE
 from zoo.data.years import YEARS
 from zoo.errors import AsdzooError
@@ -361,7 +361,7 @@ def test_an_unknown_fault_lists_the_known_ones(family: Family) -> None:
 def test_clips_neither_clip_nor_fall_silent_nor_differ_in_level(machine: Machine) -> None:
     for domain, fault in product(("source", "target"), (None, *machine.faults)):
         for setting in machine.settings(domain):
-            clip = record(machine, setting, domain, fault, 1.0, 2.0, np.random.default_rng(7)) / 32768
+            clip = record(Take(machine, setting, domain, fault, 1.0, 2.0), np.random.default_rng(7)) / 32768
             assert np.abs(clip).max() < 0.99
             assert np.sqrt(np.mean(clip**2)) == pytest.approx(LEVEL, rel=2e-3)
             assert np.sqrt((clip.reshape(20, -1) ** 2).mean(1)).min() > LEVEL / 30

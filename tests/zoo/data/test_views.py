@@ -107,7 +107,7 @@ def test_magnitude_subtraction_equals_its_formula_in_numpy() -> None:
 @pytest.mark.parametrize("machine", DEV, ids=lambda machine: machine.name)
 def test_in_a_room_the_signal_to_noise_ratio_rises_by_ten_decibels(machine: recording.Machine) -> None:
     rng = np.random.default_rng(7)
-    sound, around = recording.in_room(machine, machine.source[0], "source", None, 0.0, 5.0, rng)
+    sound, around = recording.in_room(recording.Take(machine, machine.source[0], "source", None, 0.0, 5.0), rng)
     c, f = spectra(sound[:, 0] + around[:, 0], 1024), spectra(sound[:, 1] + around[:, 1], 1024)
     transfer = (c * f.conj()).sum(0) / (np.abs(f) ** 2).sum(0)
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.names import Domain
 from zoo.data.synth.fleet import DEV, EVAL
-from zoo.data.synth.recording import record
+from zoo.data.synth.machines import Setting
+from zoo.data.synth.recording import Take, record
 from zoo.data.synth.sources import RATE
 
 
@@ -36,12 +38,13 @@ def auxiliary(machines: int, clips: int, seconds: float, seed: int) -> Auxiliary
     """`clips` normal clips of each of the first so many machines, their settings in turn; the same for the same seed."""
     waves, classes = [], []
     for machine in (*DEV, *EVAL)[:machines]:
-        settings = [(setting, "source") for setting in machine.source] + [(setting, "target") for setting in machine.target]
+        domains: list[tuple[Domain, tuple[Setting, ...]]] = [("source", machine.source), ("target", machine.target)]
+        settings = [(setting, domain) for domain, of_it in domains for setting in of_it]
         for clip in range(clips):
             number = clip % len(settings)
             setting, domain = settings[number]
             rng = np.random.default_rng([seed, zlib.crc32(machine.name.encode()), 7, clip])
-            waves.append(record(machine, setting, "target" if domain == "target" else "source", None, 0.0, seconds, rng))
+            waves.append(record(Take(machine, setting, domain, None, 0.0, seconds), rng))
             classes.append(f"synthetic/{machine.name}/{number}")
     samples = round(seconds * RATE)
     return Auxiliary(np.stack(waves) if waves else np.empty((0, samples), np.int16), tuple(classes))

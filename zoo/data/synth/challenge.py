@@ -23,7 +23,7 @@ import soundfile
 from zoo.data.names import Domain, Label
 from zoo.data.synth.fleet import DEV, EVAL
 from zoo.data.synth.machines import Fault, Setting
-from zoo.data.synth.recording import Machine, record, record_in_room
+from zoo.data.synth.recording import Machine, Take, record, record_in_room
 from zoo.data.synth.sessions import ANY_MACHINE
 from zoo.data.synth.sources import RATE
 from zoo.errors import AsdzooError, unknown_name
@@ -184,7 +184,8 @@ def _write_clip(recording: Recording, path: Path) -> None:
     rng = np.random.default_rng(np.random.SeedSequence(recording.entropy))
     make = record if recording.channels == 1 else record_in_room
     samples = make(
-        recording.machine, recording.setting, recording.domain, recording.fault, recording.strength, recording.seconds, rng
+        Take(recording.machine, recording.setting, recording.domain, recording.fault, recording.strength, recording.seconds),
+        rng,
     )
     soundfile.write(path, samples, RATE, subtype="PCM_16")
 

@@ -1,6 +1,7 @@
 """One clip: the machine in the background noise of its domain, brought to one level, as 16-bit samples."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,53 +63,45 @@ PLACES = {
 }
 
 
-def record(
-    machine: Machine,
-    setting: Setting,
-    domain: Domain,
-    fault: Fault | None,
-    strength: float,
-    seconds: float,
-    rng: np.random.Generator,
-) -> NDArray[np.int16]:
-    """One recording, `(seconds * RATE,)` 16-bit samples; `strength` (0 to 1) grades the fault, if there is one."""
-    sound, noise, snr = _parts(machine, setting, domain, fault, strength, seconds, rng)
+class Take(NamedTuple):
+    """What a recording is of."""
+
+    machine: Machine
+    setting: Setting
+    domain: Domain
+    fault: Fault | None
+    strength: float  # of the fault, 0 to 1
+    seconds: float
+
+    @property
+    def place(self) -> str:
+        """Where it is made: a name of `PLACES`."""
+        return self.machine.places[self.domain == "target"]
+
+
+def record(take: Take, rng: np.random.Generator) -> NDArray[np.int16]:
+    """One recording, `(seconds * RATE,)` 16-bit samples."""
+    sound, noise, snr = _parts(take, rng)
     return _digital(sound * np.float32(10 ** (snr / 20)) + noise)
 
 
-def record_in_room(
-    machine: Machine,
-    setting: Setting,
-    domain: Domain,
-    fault: Fault | None,
-    strength: float,
-    seconds: float,
-    rng: np.random.Generator,
-) -> NDArray[np.int16]:
+def record_in_room(take: Take, rng: np.random.Generator) -> NDArray[np.int16]:
     """One recording by two microphones, `(seconds * RATE, 2)`: channel 0 at the machine, channel 1 a metre away from it."""
-    sound, noise = in_room(machine, setting, domain, fault, strength, seconds, rng)
+    sound, noise = in_room(take, rng)
     return _digital(sound + noise)
 
 
-def in_room(
-    machine: Machine,
-    setting: Setting,
-    domain: Domain,
-    fault: Fault | None,
-    strength: float,
-    seconds: float,
-    rng: np.random.Generator,
-) -> tuple[F32, F32]:
+def in_room(take: Take, rng: np.random.Generator) -> tuple[F32, F32]:
     """The machine and the noise as both microphones hear them, each `(seconds * RATE, 2)`.
 
     The noise comes from one loud place and two faint ones, and drowns the machine: `ROOM_SNR` is added to the ratio of the two.
     """
-    dry, noise, snr = _parts(machine, setting, domain, fault, strength, seconds, rng)
+    dry, noise, snr = _parts(take, rng)
     places = [MACHINE_PLACE + np.array(step) for step in MICROPHONES]
     sound = np.stack([heard(dry, ROOM.response(MACHINE_PLACE, place)) for place in places], axis=1)
     around = np.zeros_like(sound)
     for number, loudness in enumerate(LOUDNESS):
-        wave = noise if number == 0 else background(PLACES[machine.places[domain == "target"]], len(dry), rng)
+        wave = noise if number == 0 else background(PLACES[take.place], len(dry), rng)
         origin = np.array([rng.uniform(low, high) for low, high in NOISE_PLACES])
         for channel, place in enumerate(places):
             around[:, channel] += np.float32(loudness) * heard(wave, ROOM.response(origin, place))
@@ -116,27 +109,19 @@ def in_room(
     return sound * np.float32(level), around
 
 
-def _parts(
-    machine: Machine,
-    setting: Setting,
-    domain: Domain,
-    fault: Fault | None,
-    strength: float,
-    seconds: float,
-    rng: np.random.Generator,
-) -> tuple[F32, F32, float]:
+def _parts(take: Take, rng: np.random.Generator) -> tuple[F32, F32, float]:
     """The machine and the noise, both `(samples,)` at unit RMS, and the ratio between them in dB."""
-    samples = round(seconds * RATE)
-    amplitude = fault.amplitude(strength) if fault else 0.0
-    own = fault.name if fault and fault.name not in sessions.NAMES else None
-    sound = machine.family.sound(setting, own, amplitude, samples, rng)
-    if fault and own is None:
-        sound = sessions.altered(sound, fault.name, amplitude, rng)
-    if machine.drift:
-        sound = sessions.drifted(sound, machine.drift, rng)
+    samples = round(take.seconds * RATE)
+    amplitude = take.fault.amplitude(take.strength) if take.fault else 0.0
+    own = take.fault.name if take.fault and take.fault.name not in sessions.NAMES else None
+    sound = take.machine.family.sound(take.setting, own, amplitude, samples, rng)
+    if take.fault and own is None:
+        sound = sessions.altered(sound, take.fault.name, amplitude, rng)
+    if take.machine.drift:
+        sound = sessions.drifted(sound, take.machine.drift, rng)
     sound = sources.unit(sound)
-    noise = background(PLACES[machine.places[domain == "target"]], samples, rng)
-    return sound, noise, machine.snr[domain == "target"] + rng.normal(0, 1.0)
+    noise = background(PLACES[take.place], samples, rng)
+    return sound, noise, take.machine.snr[take.domain == "target"] + rng.normal(0, 1.0)
 
 
 def _digital(mixture: F32) -> NDArray[np.int16]:
