@@ -223,7 +223,9 @@ def test_a_file_that_two_encoders_know_is_said_to_be_of_both(
         return known(kind, "eat" if name == "twin" else name)
 
     monkeypatch.setattr(registry, "module", module)
-    monkeypatch.setattr(registry, "names", lambda kind: ["beats", "broken", "eat", "twin"])
+    others = registry.names
+    made_up = ["beats", "broken", "eat", "twin"]
+    monkeypatch.setattr(registry, "names", lambda kind: made_up if kind == "encoder" else others(kind))
     assert (weights.check(path).encoder, weights.check(path).others) == ("eat", ("twin",))
     weights_app(["check", str(path)], standalone_mode=False)
     assert "eat or twin" in capsys.readouterr().out
