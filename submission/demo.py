@@ -24,7 +24,7 @@ authors:
       location: Nowhere
 """
 
-MEMBERS = "log_mel_stats_knn,log_mel_pca,dual_branch_cnn_robust"  # together better than the best of them, there
+MEMBERS = "log_mel_stats_knn,log_mel_pca,dual_branch_cnn_robust"  # two that train nothing, and one that trains
 
 
 def demo(folder: Path, tiny: bool, run_command: Callable[[Sequence[str]], int]) -> None:
