@@ -130,9 +130,8 @@ def _cost(
     windows = 1
     if heard is not None and system.config.input.longer == "windows":
         windows = math.ceil(seconds * system.shape.sample_rate / heard)
-    # forward, and backward with respect to inputs and weights: three times the multiplications, two operations each
     return Cost(
-        name, len(clips), sum(clips), seen, cost.trainable, 6 * cost.macs * seen / 1e12, 2 * cost.macs * every * windows / 1e12
+        name, len(clips), sum(clips), seen, cost.trainable, cost.to_train(seen) / 1e12, cost.to_score(every * windows) / 1e12
     )
 
 

@@ -42,8 +42,7 @@ def _work(task: Task) -> tuple[int, float]:
 
     network = task.system.build_network(task.classes, task.seed)
     cost = cost_of(network, task.system.shape)
-    # forward, and backward with respect to inputs and weights: three times the multiplications, two operations each
-    return cost.trainable, 6 * cost.macs * task.clips_to_see
+    return cost.trainable, cost.to_train(task.clips_to_see)
 
 
 def may_be_long(tasks: Sequence[Task]) -> bool:

@@ -2,12 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
+from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
 from zoo.checkpoints.reading import Loadable
+from zoo.config import Frozen
 from zoo.layers.pooling import Layout
 
 
@@ -52,6 +54,23 @@ class Encoder(Loadable):
     def layers(self) -> int:
         """Number of layers."""
         return len(list(self.get_submodule(self.layer_list).children()))
+
+
+class HeadSizes(Frozen):
+    """Sizes of an encoder whose tensors do not tell its number of heads."""
+
+    width: PositiveInt
+    heads: PositiveInt | None = None  # None: as many as are 64 wide
+
+    @property
+    def attention_heads(self) -> int:
+        """Number of heads, said or not."""
+        return self.heads or max(1, self.width // 64)
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> Self:
+        require_multiple("width", self.width, "heads", self.attention_heads)
+        return self
 
 
 def require_multiple(name: str, value: int, of: str, divisor: int) -> None:

@@ -28,8 +28,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from zoo.checkpoints.reading import Checkpoint, Content, beside, renamed
-from zoo.config import Frozen
-from zoo.encoders._base import Encoder, at_least, require_multiple
+from zoo.encoders._base import Encoder, HeadSizes, at_least, require_multiple
 from zoo.layers.position_conv import PositionConv
 
 KERNELS = (10, 3, 3, 3, 3, 2, 2)
@@ -40,12 +39,11 @@ _POSITIONS = "encoder.pos_conv_embed.conv."
 _NEWER = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
 
 
-class Sizes(Frozen):
+class Sizes(HeadSizes):
     """Sizes; the defaults are those of base models."""
 
     layers: PositiveInt = 12
     width: PositiveInt = 768
-    heads: PositiveInt | None = None  # None: as many as are 64 wide, as in all public models
     hidden: PositiveInt = 3072  # of the feed-forward part
     channels: PositiveInt = 512  # of the convolutions
     conv_norm: Literal["group", "layer"] = "group"  # group: the first convolution only, over the clip; layer: every one
@@ -56,14 +54,8 @@ class Sizes(Frozen):
     position_groups: PositiveInt = 16
     dropout: NonNegativeFloat = 0.0  # in training, in every place where the models have one
 
-    @property
-    def attention_heads(self) -> int:
-        """Number of heads, said or not."""
-        return self.heads or max(1, self.width // 64)
-
     @model_validator(mode="after")
     def _fit(self) -> "Sizes":
-        require_multiple("width", self.width, "heads", self.attention_heads)
         require_multiple("width", self.width, "position_groups", self.position_groups)
         return self
 

@@ -16,14 +16,13 @@ Tokens stand column by column in time. The embedding of a clip is their mean.
 from typing import Any, ClassVar
 
 import torch
-from pydantic import NonNegativeFloat, PositiveInt, model_validator
+from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from zoo.checkpoints.reading import Checkpoint, Content, renamed
-from zoo.config import Frozen
-from zoo.encoders._base import Encoder, at_least, require_multiple
+from zoo.encoders._base import Encoder, HeadSizes, at_least
 from zoo.features.fourier import framed, in_float32, power
 from zoo.features.mel import mel_filters
 from zoo.layers.pooling import Layout
@@ -38,24 +37,13 @@ WINDOW, HOP = 512, 160  # samples
 RANGE = 120.0  # dB
 
 
-class Sizes(Frozen):
+class Sizes(HeadSizes):
     """Sizes; the defaults are those of base. tiny: width 192, mini: 256, small: 384."""
 
     layers: PositiveInt = 12
     width: PositiveInt = 768
-    heads: PositiveInt | None = None  # None: as many as are 64 wide, as in all four; no tensor tells
     hidden: PositiveInt = 3072  # of the feed-forward part
     dropout: NonNegativeFloat = 0.0  # in training, after each half of a block
-
-    @property
-    def attention_heads(self) -> int:
-        """Number of heads, said or not."""
-        return self.heads or max(1, self.width // 64)
-
-    @model_validator(mode="after")
-    def _fit(self) -> "Sizes":
-        require_multiple("width", self.width, "heads", self.attention_heads)
-        return self
 
 
 class CED(Encoder):

@@ -18,8 +18,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from zoo.checkpoints.reading import Checkpoint, Content, renamed
-from zoo.config import Frozen
-from zoo.encoders._base import Encoder, at_least, require_multiple
+from zoo.encoders._base import Encoder, HeadSizes, at_least, require_multiple
 from zoo.errors import AsdzooError
 from zoo.features.fbank import KaldiFbank
 from zoo.layers.pooling import Layout
@@ -37,25 +36,18 @@ _FAIRSEQ = {
 }
 
 
-class Sizes(Frozen):
+class Sizes(HeadSizes):
     """Sizes; the defaults are those of the base checkpoints."""
 
     layers: PositiveInt = 12
     width: PositiveInt = 768
-    heads: PositiveInt | None = None  # None: as many as are 64 wide, as in all official checkpoints; no tensor tells
     hidden: PositiveInt = 3072  # of the feed-forward part
     columns: PositiveInt = 768  # the longest clip in columns of 16 frames, about two minutes
     frame_multiple: PositiveInt = 64  # open: clips are zero-padded to a multiple of so many frames; a multiple of 16
     dropout: NonNegativeFloat = 0.0  # in training, after each half of a block
 
-    @property
-    def attention_heads(self) -> int:
-        """Number of heads, said or not."""
-        return self.heads or max(1, self.width // 64)
-
     @model_validator(mode="after")
     def _fit(self) -> "Sizes":
-        require_multiple("width", self.width, "heads", self.attention_heads)
         require_multiple("width", self.width, "the four parts of a position", 4)
         require_multiple("frame_multiple", self.frame_multiple, "frames of a patch", PATCH)
         return self

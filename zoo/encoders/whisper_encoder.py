@@ -24,8 +24,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from zoo.checkpoints.reading import Checkpoint, Content, renamed
-from zoo.config import Frozen
-from zoo.encoders._base import Encoder, at_least, require_multiple
+from zoo.encoders._base import Encoder, HeadSizes, at_least, require_multiple
 from zoo.errors import AsdzooError
 from zoo.features.fourier import framed, in_float32, power
 from zoo.features.mel import slaney_filters
@@ -49,26 +48,19 @@ _LAYERS = re.compile(r"^layers\.")  # of transformers
 _QWEN = ("proj.", "audio_bos_eos_token.")
 
 
-class Sizes(Frozen):
+class Sizes(HeadSizes):
     """Sizes; the defaults are those of large-v2, which Qwen-Audio began with."""
 
     layers: PositiveInt = 32
     width: PositiveInt = 1280
-    heads: PositiveInt | None = None  # None: as many as are 64 wide, as in all of Whisper; no tensor tells
     hidden: PositiveInt = 5120  # of the feed-forward part
     mels: PositiveInt = 80
     positions: PositiveInt = 1500  # of 20 ms: the longest clip has 30 s
     average_pool: bool = False  # Qwen-Audio: means of two neighbours
     dropout: NonNegativeFloat = 0.0  # in training, after each half of a layer
 
-    @property
-    def attention_heads(self) -> int:
-        """Number of heads, said or not."""
-        return self.heads or max(1, self.width // 64)
-
     @model_validator(mode="after")
     def _fit(self) -> "Sizes":
-        require_multiple("width", self.width, "heads", self.attention_heads)
         require_multiple("width", self.width, "the two halves of a position", 2)
         return self
 

@@ -21,6 +21,14 @@ class Cost:
     trainable: int
     macs: int  # one forward pass of one clip, waveform to embedding
 
+    def to_train(self, clips: int) -> int:
+        """Operations of so many clips in training, at most: forward, backward to inputs and weights, two a multiplication."""
+        return 6 * self.macs * clips
+
+    def to_score(self, clips: int) -> int:
+        """Operations of so many forward passes, two a multiplication."""
+        return 2 * self.macs * clips
+
 
 def cost_of(network: Embedder, shape: InputShape, seconds: float = 10.0) -> Cost:
     """Parameters, and operations for a clip of `seconds` (of the network's own length, if it has one)."""
