@@ -148,7 +148,8 @@ class Hearing:
             clips = np.repeat(indices[start : start + batch], counts)
             starts = np.concatenate(windows)
             for piece in self._pieces(heard.lengths[clips]):
-                waves, lengths = heard.batch(clips[piece], samples=self.shape.samples, starts=starts[piece], most=self._long)
+                cut = {"samples": self.shape.samples, "starts": starts[piece], "most": self._long}
+                waves, lengths = self._batch(store, clips[piece], **cut)
                 if pinned:
                     waves, lengths = waves.pin_memory(), lengths.pin_memory()
                 yield waves, lengths, counts if piece.stop == len(clips) else []

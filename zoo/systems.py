@@ -117,6 +117,13 @@ class System:
         return network
 
     @property
+    def files(self) -> list[str]:
+        """Files that the network is made of beside pretrained weights; most have none."""
+        module = registry.module("model", self.config.model["name"])
+        found: list[str] = module.files(self.network_config) if hasattr(module, "files") else []
+        return found
+
+    @property
     def auxiliary_classes(self) -> list[str]:
         """Names of the classes of synthetic machines, which stand behind those of the clips."""
         return auxiliary_class_names(self.config.auxiliary.machines) if self.config.auxiliary else []

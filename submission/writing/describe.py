@@ -231,7 +231,9 @@ def _classes(entry: SystemInfo) -> str:
 
 def _tuning(entry: SystemInfo) -> list[str]:
     tunings = _everywhere(entry.block("model"), "tuning")
-    return ["LoRA"] if any(isinstance(tuning, Mapping) and tuning.get("mode") == "lora" for tuning in tunings) else []
+    lora = any(isinstance(tuning, Mapping) and tuning.get("mode") == "lora" for tuning in tunings)
+    adapter = any(_everywhere(entry.block("model"), "adapter"))
+    return (["LoRA"] if lora else []) + (["cross-attention adapter"] if adapter else [])
 
 
 def external_datasets(run: Run, ensemble: str, team: Team, machines: Iterable[str]) -> list[dict[str, str]]:

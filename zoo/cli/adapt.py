@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
-from zoo.api import DEFAULT_DATA
+from zoo.api import DEFAULT_DATA, DEFAULT_RUN
 from zoo.cli.options import DataOption, DeviceOption, YearOption
 from zoo.console import out, warn
 from zoo.errors import AsdzooError
@@ -35,6 +36,7 @@ def adapt(
     from zoo.data.store import WaveformStore
     from zoo.models._adapter_files import write_adapter
     from zoo.models.pretrained import Pretrained
+    from zoo.models.two_views import TwoViews
     from zoo.running.display import Display
     from zoo.systems import load_system
     from zoo.training.adapting import AdaptConfig, Mixtures
@@ -43,26 +45,36 @@ def adapt(
 
     if to.exists():
         raise AsdzooError(f"{to} is there already", "name another file with --out: systems may have been trained with this one")
-    network = load_system(system, settings or ()).build_network(["none"], 0)
-    heard = next((part for part in network.modules() if isinstance(part, Pretrained)), None)
-    if heard is None:
-        raise AsdzooError(f"{system} has no pretrained encoder", "for example asdzoo adapt beats_difference")
+    chosen = load_system(system, settings or ())
+    network = chosen.build_network(["none"], 0)
+    heard = network.heard if isinstance(network, TwoViews) else network
+    if not isinstance(heard, Pretrained):
+        raise AsdzooError(
+            f"{system} is no system of one pretrained encoder that hears clips at once",
+            "for example asdzoo adapt beats_difference",
+        )
     asked = {"steps": steps, "batch": batch, "seconds": seconds, "rooms": rooms, "seed": seed}
     config = AdaptConfig.model_validate({name: value for name, value in asked.items() if value is not None})
     clips = find_clips(data, year)
     with Display() as display:
         accelerator = accelerator_for(device)
-        store = WaveformStore.open(clips, to.parent / ".waves", progress=display.counter("decoding"))
+        store = WaveformStore.open(clips, DEFAULT_RUN.parent / ".waves", progress=display.counter("decoding"))
         for sentence in shortened(store.problems):
             warn(sentence)
         training = [index for index, clip in enumerate(store.clips) if clip.split == "train"]
         mixtures = Mixtures(store, training, config, display.counter("rooms"))
         found = trained(heard.encoder, mixtures, accelerator.device, display.counter("adapting"))
-    write_adapter(to, found.adapter, heard.encoder_name, heard.encoder)
+    machines = sorted({f"{store.clips[index].year} {store.clips[index].machine}" for index in training})
+    recordings = f"{len(training)} training clips of {', '.join(machines)}"
+    write_adapter(to, found.adapter, heard.encoder_name, heard.encoder, recordings)
     if heard.untrained:
         warn("the encoder has random weights: this adapter says how the path works, and nothing else")
     out.print(
         f"{to}: loss on mixtures kept back {found.before:.4g} of the plain encoder, {found.after:.4g} with the adapter "
-        f"({config.steps} steps)"
+        f"({config.steps} steps, {len(training)} training clips of {len(machines)} machines)"
     )
-    out.print(f"next: asdzoo train-all --systems {system} --set model.adapter={to} --set model.difference=0")
+    more = [f"model.adapter={to}", "model.difference=0"]
+    if not isinstance(network, TwoViews):
+        more += ["model.name=two_views", "input.reference=far"]
+    said = " ".join(f"--set {quote(setting)}" for setting in [*(settings or ()), *more])
+    out.print(f"next: asdzoo train-all --systems {system} {said}")

@@ -1,6 +1,7 @@
 """Adapter files: the blocks that `asdzoo adapt` trained, and which encoder with which weights they are for.
 
-A safetensors file; its metadata say encoder, layers, width, and the SHA-256 of the encoder's weights: blocks fit no other ones.
+A safetensors file whose metadata say encoder, layers, width, SHA-256 of the encoder's weights (blocks fit no other ones), and
+which recordings the blocks were trained on.
 """
 
 import hashlib
@@ -26,9 +27,15 @@ def checksum(encoder: Encoder) -> str:
     return digest.hexdigest()
 
 
-def write_adapter(path: Path, adapter: ReferenceAttention, name: str, encoder: Encoder) -> None:
-    """Write the blocks that were trained for an encoder, whole or not at all."""
-    told = {"encoder": name, "layers": str(len(adapter.blocks)), "width": str(adapter.width), "weights": checksum(encoder)}
+def write_adapter(path: Path, adapter: ReferenceAttention, name: str, encoder: Encoder, recordings: str = "") -> None:
+    """Write the blocks that were trained for an encoder on these `recordings`, whole or not at all."""
+    told = {
+        "encoder": name,
+        "layers": str(len(adapter.blocks)),
+        "width": str(adapter.width),
+        "weights": checksum(encoder),
+        "recordings": recordings,
+    }
     state = {key: value.detach().cpu().contiguous() for key, value in adapter.state_dict().items()}
     with whole_file(path) as aside:
         save_file(state, aside, metadata=told)

@@ -5,7 +5,7 @@ difference   e(near) - a e(far): what both microphones hear alike is taken off e
 adapter      blocks after each layer that update the tokens of near from those of far; `asdzoo adapt` trains them, and here they
              stay as they are (zoo/layers/reference_attention.py)
 
-All else is that of `pretrained`. A wave without a reference is heard by itself.
+All else is that of `pretrained`. Where the input has one view, it is heard by itself.
 """
 
 from typing import Any
@@ -47,20 +47,25 @@ def needs_training(config: Config) -> bool:
     return pretrained.needs_training(config)
 
 
+def files(config: Config) -> list[str]:
+    """The adapter: another content under the same name is another system."""
+    return [] if config.adapter is None else [config.adapter]
+
+
 def build(config: Config, shape: InputShape, classes: int) -> "TwoViews":
     """Raises: AsdzooError as `pretrained` does, and for an adapter of another encoder."""
     return TwoViews(config, shape, classes)
 
 
 class TwoViews(PretrainedNetwork):
-    """Waves (batch, 2, samples), near and far, or (batch, samples), near alone."""
+    """Waves (batch, 2, samples), near and far; (batch, samples) where the input has one view, near alone."""
 
     def __init__(self, config: Config, shape: InputShape, classes: int) -> None:
         super().__init__()
         values: dict[str, Any] = {name: getattr(config, name) for name in pretrained.Config.model_fields}
         self.heard = Pretrained(pretrained.Config(**values), shape, classes)
         self.untrained, self.parts, self.dim = self.heard.untrained, self.heard.parts, self.heard.dim
-        self.difference = config.difference
+        self.difference, self.views = config.difference, shape.views
         self.adapter: ReferenceAttention | None = None
         if config.adapter is not None:
             self.adapter = read_adapter(config.adapter, config.encoder, self.heard.encoder).requires_grad_(False)
@@ -74,7 +79,9 @@ class TwoViews(PretrainedNetwork):
     def _of_both(self, embed: Any, waves: Tensor, lengths: Tensor | None) -> Tensor:
         """What `embed` gives of near, with far taken in."""
         near: Tensor
-        if waves.ndim == 2:
+        if waves.ndim != self.views + 1:
+            raise TypeError(f"waves of {self.views} views are wanted, and these have the shape {tuple(waves.shape)}")
+        if self.views == 1:
             near = embed(waves, lengths)
             return near
         heard, reference = waves.unbind(1)

@@ -7,6 +7,7 @@ executor may run them in any order; `asdzoo train-all` runs them one after anoth
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from zoo.data.clips import Clip
 from zoo.data.identity import content_hash
@@ -66,6 +67,8 @@ class Task:
             "recordings": [recording(clip) for clip in self.clips] + [[clip.year, *recording(clip)] for clip in self.beside],
             "classes": [self.system.class_of(clip) for clip in self.learnt] if self.system.config.training else [],
         }
+        if files := self.system.files:
+            parts["files"] = [content_hash(Path(file)) for file in files]
         return {name: fingerprint(part) for name, part in parts.items()}
 
     @property

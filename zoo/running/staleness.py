@@ -16,6 +16,7 @@ _SAID = {
     "seed": "another seed",
     "recordings": "other recordings",
     "classes": "other classes: attributes, domains or sections of training clips are told otherwise",
+    "files": "another content of its adapter",
     "version": "another version of training",
 }
 

@@ -10,6 +10,7 @@ from zoo import registry
 from zoo.data.clips import find_clips
 from zoo.data.store import WaveformStore
 from zoo.data.synth import write_challenge
+from zoo.data.views import view_of
 from zoo.errors import AsdzooError
 from zoo.layers.reference_attention import Block, ReferenceAttention
 from zoo.models import pretrained
@@ -44,7 +45,11 @@ def test_the_difference_is_that_of_the_embeddings(waves: torch.Tensor) -> None:
     near, far = (plain()(waves[:, channel]) for channel in (0, 1))
     torch.testing.assert_close(network(difference=0.3)(waves), near - 0.3 * far)
     torch.testing.assert_close(network(difference=0.0)(waves), near)
-    torch.testing.assert_close(network(difference=0.3)(waves[:, 0]), near)  # no reference: near alone
+    with pytest.raises(TypeError, match="waves of 2 views are wanted"):
+        network(difference=0.3)(waves[:, 0])
+    torch.manual_seed(0)
+    alone = build(Config.model_validate({**FROZEN, "difference": 0.3}), InputShape(16000, None), 2).eval()
+    torch.testing.assert_close(alone(waves[:, 0]), near)  # the input has one view
     lengths = torch.tensor([24_000, 16_000, 24_000])
     waves[1, :, 16_000:] = 0
     alone = network()(waves[1:2, :, :16_000])[0]
@@ -149,8 +154,14 @@ def test_a_system_hears_near_and_far(tmp_path: Path) -> None:
     assert lengths.tolist() == [16_000] * 3
     assert torch.equal(waves[:, 0], near)
     assert not torch.allclose(waves[:, 1], near)
-    heard = system.embed(system.build_network(["a", "b"], 0), store, np.arange(3))
+    network = system.build_network(["a", "b"], 0).eval()
+    heard = system.embed(network, store, np.arange(3))
     assert heard.shape == (3, 8, 64)
+    both, lengths = (
+        torch.stack([store.viewed(view_of(name)).batch(range(3), samples=32_000)[part] for name in ("near", "far")], 1)
+        for part in (0, 1)
+    )
+    np.testing.assert_allclose(heard, network(both, lengths[:, 0]).detach(), atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,31 @@
 """An adapter: what mixtures are, that the loss falls, and the way from the command to a system that hears with it."""
 
+import zipfile
+from copy import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from submission.cli import main
+from tests.submission.conftest import TEAM
+from zoo import registry
 from zoo.data.clips import find_clips
 from zoo.data.store import WaveformStore
 from zoo.data.synth import write_challenge
 from zoo.errors import AsdzooError
 from zoo.layers.reference_attention import ReferenceAttention
-from zoo.models.pretrained import Pretrained
-from zoo.systems import load_system
+from zoo.models._adapter_files import write_adapter
+from zoo.models.pretrained import Config, Pretrained
+from zoo.networks import InputShape
+from zoo.running.folder import Run
+from zoo.running.stages import TaskFolder
+from zoo.systems import load_system, system_of
 from zoo.training.adapting import AdaptConfig, Mixtures, adapt, loss_of
 
 SMALL = AdaptConfig(steps=100, batch=4, seconds=1.0, rooms=1, noises=1, learning_rate=3e-3)
@@ -83,16 +95,115 @@ def test_one_machine_is_not_enough(data: Path) -> None:
         Mixtures(store, fan, SMALL)
 
 
-def test_from_the_command_to_a_system(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "adapter.safetensors"
-    command = ["adapt", "beats_difference_tiny", "--data", str(data), "--out", str(file), "--device", "cpu"]
-    assert main([*command, "--steps", "2", "--batch", "2", "--seconds", "1", "--rooms", "1"]) == 0
-    assert "loss on mixtures kept back" in " ".join(capsys.readouterr().out.split())
-    assert main(command) == 2
+def adapted(system: str, data: Path, file: Path, *more: str) -> int:
+    where = ["--data", str(data), "--out", str(file), "--device", "cpu"]
+    return main(["adapt", system, *where, "--steps", "2", "--batch", "2", "--seconds", "1", "--rooms", "1", *more])
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def scores(run: Path, name: str) -> np.ndarray:
+    return Run(run).scores(name).frame["score"].to_numpy()
+
+
+def test_from_the_command_to_a_package(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file, run = tmp_path / "adapter.safetensors", tmp_path / "run"
+    assert adapted("beats_difference_tiny", data, file) == 0
+    said = words(capsys.readouterr().out)
+    assert "loss on mixtures kept back" in said
+    assert "84 training clips of 3 machines" in said
+    with safe_open(file, "pt") as opened:
+        assert opened.metadata()["recordings"].startswith("84 training clips of 2026 SynthFan, ")
+    assert adapted("beats_difference_tiny", data, file) == 2
     assert "is there already" in capsys.readouterr().err
     settings = ["--set", f"model.adapter={file}", "--set", "model.difference=0", "--set", "training.steps=2"]
-    where = ["--data", str(data), "--run", str(tmp_path / "run"), "--device", "cpu"]
-    assert main(["train-all", *where, "--systems", "beats_difference_tiny", *settings]) == 0
-    assert (tmp_path / "run" / "scores" / "beats_difference_tiny.csv").exists()
-    assert main(["adapt", "log_mel_knn", "--data", str(data), "--out", str(tmp_path / "other")]) == 2
-    assert "log_mel_knn has no pretrained encoder" in " ".join(capsys.readouterr().err.split())
+    training = ["train-all", "--data", str(data), "--run", str(run), "--device", "cpu", "--systems", "beats_difference_tiny"]
+    assert main([*training, *settings]) == 0
+    assert main(["evaluate", "--run", str(run)]) == 0
+    counted = Run(run).info().systems["beats_difference_tiny"].parameters
+    task = next(Run(run).system_folder("beats_difference_tiny").glob("*/task.json"))
+    plain = load_system("beats_difference_tiny").build_network(TaskFolder(task.parent).info().classes, 0)
+    blocks = sum(value.numel() for value in load_file(file).values())
+    assert counted.total == sum(value.numel() for value in plain.parameters()) + blocks
+    (tmp_path / "team.yaml").write_text(TEAM)
+    assert (
+        main(["submit", "--run", str(run), "--team", str(tmp_path / "team.yaml"), "--ensemble", "beats_difference_tiny"]) == 0
+    )
+    with zipfile.ZipFile(next((run / "submission").glob("*.zip"))) as package:
+        meta = yaml.safe_load(package.read(next(name for name in package.namelist() if name.endswith(".meta.yaml"))))
+    assert meta["system"]["complexity"]["total_parameters"] == counted.total
+    assert "LoRA, cross-attention adapter" in meta["system"]["description"]["machine_learning_method"]
+    assert not meta["system"]["external_datasets"]  # blocks are trained on the challenge's own clips, this encoder on nothing
+
+
+@pytest.mark.parametrize("name", ["beats_difference_tiny", "beats_frozen_tiny"])
+def test_another_adapter_under_the_same_name_is_another_system(
+    name: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file, run = tmp_path / "mine", tmp_path / "run"
+    assert adapted(name, data, file) == 0
+    next_command = words(capsys.readouterr().out).split("next: asdzoo ")[1].split()
+    arguments = [*next_command, "--data", str(data), "--run", str(run), "--device", "cpu"]
+    arguments += ["--set", "training.steps=2"]
+    assert main(arguments) == 0
+    first = scores(run, name)
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert "trained anew" not in words(capsys.readouterr().err)
+    assert np.array_equal(scores(run, name), first)
+    state = {key: 0.1 * torch.randn(value.shape) for key, value in load_file(file).items()}
+    with safe_open(file, "pt") as opened:
+        told = opened.metadata()
+    save_file(state, file, told)
+    assert main(arguments) == 0
+    assert "is trained anew: another content of its adapter" in words(capsys.readouterr().err)
+    assert not np.allclose(scores(run, name), first)
+
+
+@pytest.mark.parametrize("name", registry.names("encoder"))
+def test_every_encoder_can_be_adapted_from_its_checkpoint(name: str, data: Path, mixtures: Mixtures, tmp_path: Path) -> None:
+    kind = registry.module("encoder", name).ENCODER
+    torch.manual_seed(0)
+    encoder = kind(kind.sizes.model_validate(dict(kind.tiny)))
+    weights, file = tmp_path / "weights.safetensors", tmp_path / "mine.safetensors"
+    save_file({key: value.contiguous() for key, value in encoder.state_dict().items()}, weights)
+    model: dict[str, Any] = {
+        "encoder": name,
+        "weights": str(weights),
+        "sizes": dict(kind.tiny),
+        "loss": None,
+        "tuning": {"mode": "frozen"},
+    }
+    model |= {"embedding": {"bands": True, "pooling": "rdp", "gamma": 4.0}}
+    few = copy(mixtures)
+    few.config = mixtures.config.model_copy(update={"steps": 1, "batch": 1})
+    network = Pretrained(Config.model_validate(model), InputShape(16_000, None), 1)
+    write_adapter(file, adapt(network.encoder, few, torch.device("cpu")).adapter, name, network.encoder)
+    system: dict[str, Any] = {"description": name, "classes": "machine", "detector": {"name": "knn"}}
+    system |= {"input": {"seconds": 1.0, "longer": "first", "reference": "far"}}
+    system |= {"model": {**model, "name": "two_views", "adapter": str(file), "difference": 0}}
+    store = WaveformStore.open(find_clips(data), data / "waves")
+    without = {**system, "model": {**system["model"], "adapter": None}}
+    made = [system_of("mine", values, "mine") for values in (system, without)]
+    heard, plain = (one.embed(one.build_network(["a"], 0), store, np.arange(2)) for one in made)
+    assert heard.shape == (2, kind.layout.bands, encoder.width)
+    assert np.isfinite(heard).all()
+    assert not np.array_equal(heard, plain)
+
+
+@pytest.mark.parametrize("name", ["log_mel_knn", "beats_eat_tiny", "han_tiny"])
+def test_a_system_without_one_encoder_cannot_be_adapted(
+    name: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert adapted(name, data, tmp_path / "other") == 2
+    said = words(capsys.readouterr().err)
+    assert f"{name} is no system of one pretrained encoder" in said
+    assert "hint: for example asdzoo adapt beats_difference" in said
+    assert not (tmp_path / "other").exists()
