@@ -25,7 +25,7 @@ class Encoder(Loadable):
 
     sample_rate: ClassVar[int] = 16000  # Hz
     spectral: ClassVar[bool] = True  # features are (batch, frames, bins), which SpecAugment may mask; False: waves
-    layout: ClassVar[Layout] = Layout()
+    layout: Layout = Layout()
     layer_list: ClassVar[str]  # name of the module list of layers
     matrices: ClassVar[Mapping[str, str]]  # short name of what can be adapted -> module inside a layer
     tiny: ClassVar[Mapping[str, Any]]  # sizes small enough for a test
@@ -92,3 +92,11 @@ def at_least(waves: Tensor, lengths: Tensor | None, samples: int) -> tuple[Tenso
         (lengths < samples)[:, None], repeated, nn.functional.pad(waves[:, :samples], (0, max(0, samples - width)))
     )
     return torch.cat([front, waves[:, samples:]], dim=1), lengths.clamp_min(samples)
+
+
+def centred(waves: Tensor, lengths: Tensor | None) -> Tensor:
+    """The batch with every clip minus its mean; what is beyond a clip's end is no longer zero."""
+    if lengths is None:
+        return waves - waves.mean(1, keepdim=True)
+    inside = torch.arange(waves.shape[1], device=waves.device) < lengths[:, None]
+    return waves - (waves * inside).sum(1, keepdim=True) / lengths[:, None]

@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from zoo.checkpoints.reading import Checkpoint, Content, renamed
-from zoo.encoders._base import Encoder, HeadSizes, at_least, require_multiple
+from zoo.encoders._base import Encoder, HeadSizes, at_least, centred, require_multiple
+from zoo.encoders._image_encoder import FAIRSEQ, Block, banded, positions, short
 from zoo.errors import AsdzooError
 from zoo.features.fbank import KaldiFbank
 from zoo.layers.pooling import Layout
@@ -28,12 +29,6 @@ METADATA = Words(("log-mel energies",), ("EAT",), ("transformer",), AUDIOSET)
 PATCH = 16  # frames, and mel bins
 MELS = 128
 ROWS = MELS // PATCH
-_FAIRSEQ = {
-    "modality_encoders.IMAGE.context_encoder.norm.": "pre_norm.",
-    "modality_encoders.IMAGE.local_encoder.": "local_encoder.",
-    "modality_encoders.IMAGE.extra_tokens": "extra_tokens",
-    "modality_encoders.IMAGE.fixed_positional_encoder.": "fixed_positional_encoder.",
-}
 
 
 class Sizes(HeadSizes):
@@ -85,14 +80,15 @@ class EAT(Encoder):
         self.extra_tokens = nn.Parameter(torch.randn(1, 1, config.width) * 0.02)
         self.fixed_positional_encoder = _Positions(config.columns, config.width)
         self.pre_norm = nn.LayerNorm(config.width, eps=1e-6)
-        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(Block(config, config.hidden, config.dropout) for _ in range(config.layers))
 
     @classmethod
     def claim(cls, content: Content) -> dict[str, Any] | None:
-        names = renamed(content, "local_encoder.proj.weight", ("", "model."))
-        if names is None:
-            names = renamed(content, "modality_encoders.IMAGE.local_encoder.proj.weight", ("", "model."))
-        return None if names is None else {_short(name): value for name, value in names.items()}
+        prefixes = ("", "model.")
+        names = renamed(content, "local_encoder.proj.weight", prefixes)
+        if names is None and not any(banded(content, prefix) for prefix in prefixes):
+            names = renamed(content, f"{FAIRSEQ}local_encoder.proj.weight", prefixes)
+        return None if names is None else {short(name): value for name, value in names.items()}
 
     @classmethod
     def told(cls, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -107,12 +103,7 @@ class EAT(Encoder):
     def features(self, waves: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Normalised, zero-padded log mel energies and padding of tokens: (batch, frames, 128), (batch, tokens) or None."""
         waves, lengths = at_least(waves, lengths, self.front_end.length)
-        inside = None if lengths is None else torch.arange(waves.shape[1], device=waves.device) < lengths[:, None]
-        if inside is None or lengths is None:
-            waves = waves - waves.mean(1, keepdim=True)
-        else:
-            waves = waves - (waves * inside).sum(1, keepdim=True) / lengths[:, None]
-        fbank = self.front_end(waves)
+        fbank = self.front_end(centred(waves, lengths))
         fbank = F.pad(fbank, (0, 0, 0, -fbank.shape[1] % self.frame_multiple))
         if lengths is None:
             return _normalised(fbank), None
@@ -152,28 +143,14 @@ class EAT(Encoder):
         return states
 
 
-def _short(name: str) -> str:
-    """An official name of fairseq's as the Hugging Face files have it."""
-    for long, short in _FAIRSEQ.items():
-        if name.startswith(long):
-            return short + name.removeprefix(long)
-    return name
-
-
 def _normalised(fbank: Tensor) -> Tensor:
     return (fbank + 4.268) / (2 * 4.569)
 
 
 class _Positions(nn.Module):
-    """Fixed sine-cosine positions: the first half of the channels encodes the row (frequency), the second the column (time)."""
-
     def __init__(self, columns: int, width: int) -> None:
         super().__init__()
-        frequencies = 10000.0 ** -(torch.arange(width // 4, dtype=torch.float64) / (width // 4))
-        column, row = torch.meshgrid(torch.arange(columns), torch.arange(ROWS), indexing="ij")
-        angles = [place.reshape(-1, 1) * frequencies for place in (row, column)]
-        waves = [wave(angle) for angle in angles for wave in (torch.sin, torch.cos)]
-        self.register_buffer("positions", torch.cat(waves, dim=1)[None].float())
+        self.register_buffer("positions", positions(columns, ROWS, width)[None])
         self.positions: Tensor  # (1, columns x 8, width)
 
     def forward(self, patches: int) -> Tensor:
@@ -183,43 +160,6 @@ class _Positions(nn.Module):
                 f"a clip has {patches // ROWS * PATCH / 100:.1f} s, EAT has positions for {longest:.1f} s", "set input.seconds"
             )
         return self.positions[:, :patches]
-
-
-class _Block(nn.Module):
-    """Post-norm block; it gives all tokens, or the first `outputs` alone."""
-
-    def __init__(self, config: Sizes) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(config.width, eps=1e-6)
-        self.attn = _Attention(config)
-        self.norm2 = nn.LayerNorm(config.width, eps=1e-6)
-        self.mlp = nn.ModuleDict({"fc1": nn.Linear(config.width, config.hidden), "fc2": nn.Linear(config.hidden, config.width)})
-        self.dropout = nn.Dropout(config.dropout)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
-                nn.init.zeros_(module.bias)
-
-    def forward(self, x: Tensor, visible: Tensor | None, outputs: int | None = None) -> Tensor:
-        x = self.norm1(x[:, :outputs] + self.dropout(self.attn(x, visible, outputs)))
-        y = self.mlp["fc2"](F.gelu(self.mlp["fc1"](x)))
-        normed: Tensor = self.norm2(x + self.dropout(y))
-        return normed
-
-
-class _Attention(nn.Module):
-    def __init__(self, config: Sizes) -> None:
-        super().__init__()
-        self.heads = config.attention_heads
-        self.qkv = nn.Linear(config.width, 3 * config.width)
-        self.proj = nn.Linear(config.width, config.width)
-
-    def forward(self, x: Tensor, visible: Tensor | None, outputs: int | None = None) -> Tensor:
-        batch, tokens, _ = x.shape
-        q, k, v = self.qkv(x).view(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(q[:, :, :outputs], k, v, attn_mask=visible)
-        mixed: Tensor = self.proj(y.transpose(1, 2).flatten(2))
-        return mixed
 
 
 ENCODER = EAT

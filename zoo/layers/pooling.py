@@ -26,7 +26,7 @@ class Layout:
     torch.Size([2, 62, 8, 768])
     """
 
-    front: int = 0  # tokens before all others that stand for the whole clip: the class token
+    front: int = 0  # tokens before all others that stand for the whole clip: the class token, or one of each sub-band
     bands: int = 1  # tokens of a column in time, the lowest frequency first
 
     def grid(self, tokens: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def pooling(name: PoolingName, width: int, layout: Layout) -> "Pooling":
     if name == "class_token":
         if not layout.front:
             raise AsdzooError("this encoder has no class token", "set model.pooling=mean")
-        return ClassToken(width)
+        return ClassToken(width, layout.front)
     return Mean(width, layout.front) if name == "mean" else AttentiveStatistics(width, layout.front)
 
 
@@ -63,10 +63,14 @@ class Pooling(nn.Module, ABC):
 
 
 class ClassToken(Pooling):
-    """The first token."""
+    """The class token; of several, all of them side by side. `dim` is count x width."""
+
+    def __init__(self, width: int, count: int = 1) -> None:
+        super().__init__(count * width)
+        self.count = count
 
     def pool(self, tokens: Tensor, padding: Tensor | None) -> Tensor:
-        return tokens[:, 0]
+        return tokens[:, : self.count].flatten(1)
 
 
 class Mean(Pooling):
