@@ -1,6 +1,8 @@
-"""k-means on the source domain, every clip of the target domain: the smallest cosine distance [W23].
+"""k-means and every clip of the target domain: the smallest cosine distance [W23].
 
-The 990 source clips become 16 centres of their directions, the 10 target clips stay as they are.
+The 990 source clips become 16 centres of their directions, the 10 target clips stay as they are. W23's public code [C] differs
+from its text: it fits the centres to all training clips, target ones too (`fitted_to: all`), and does not bring them to length
+one, so that the mean of a wide cluster is farther away, -cos times its length (`unit_centers: false`).
 """
 
 import warnings
@@ -27,15 +29,17 @@ FOLDS = 10
 class Config(Frozen):
     centers: int = Field(default=16, ge=1)  # [W23]; fewer where there are fewer different source clips
     restarts: int = Field(default=10, ge=1)  # open: the best of so many k-means++ starts
+    fitted_to: Literal["source", "all"] = "source"  # W23, text; C: all training clips
+    unit_centers: bool = True  # whether centres are brought to length one; C: they stay means
     domains: Literal["minimum", "sum", "source", "target"] = "minimum"  # W23, Table 6: how distances to the domains are joined
     smote: SmoteConfig | None = None  # None: the target domain is its clips only
     seed: int = 0  # of k-means and SMOTE
 
 
 class KMeansAndTarget:
-    """Leaving one clip out is exact for target clips, which no centre depends on.
+    """Leaving one clip out is exact where no centre depends on it, as on a target clip by default.
 
-    Source clips are left out a tenth at a time, with centres fitted to the other nine.
+    The other clips are left out a tenth at a time, with centres fitted to the other nine.
     """
 
     def __init__(self, config: Config) -> None:
@@ -43,8 +47,8 @@ class KMeansAndTarget:
         self.notes: list[str] = []
         self._shape: tuple[int, ...] | None = None  # (parts, dim)
         self._training: FloatArray | None = None
-        self._source: NDArray[np.intp] = np.empty(0, dtype=np.intp)
-        self._centers: Bank | None = None
+        self._fitted: NDArray[np.intp] = np.empty(0, dtype=np.intp)  # clips that centres are fitted to
+        self._centers: FloatArray | None = None
         self._target: Bank | None = None
 
     def fit(self, embeddings: FloatArray, clips: Sequence[Clip]) -> Self:
@@ -53,25 +57,25 @@ class KMeansAndTarget:
         banks, self.notes = domain_banks(training, clips, self.config.smote, self.config.seed)
         is_target = np.array([clip.domain == "target" for clip in clips])
         self._training = directions(training)
-        self._source = np.flatnonzero(~is_target)
-        self._centers = self._centers_of(self._source)
+        self._fitted = np.flatnonzero(~is_target) if self.config.fitted_to == "source" else np.arange(len(clips))
+        self._centers = self._centers_of(self._fitted)
         self._target = Bank(directions(banks[-1].points), banks[-1].parents) if is_target.any() else None
         return self
 
     def score(self, embeddings: FloatArray) -> FloatArray:
         queries = directions(joined(checked(embeddings, fitted(self._shape))))
-        return self._joined(_distances(queries, self._centers), _distances(queries, self._target))
+        return self._joined(self._to_centers(queries, self._centers), _to_clips(queries, self._target))
 
     def score_training(self) -> FloatArray:
         training = fitted(self._training)
-        scores = _distances(training, self._centers)
-        rows = self._source[canonical_order(training[self._source])]
+        scores = self._to_centers(training, self._centers)
+        rows = self._fitted[canonical_order(training[self._fitted])]
         for fold in range(FOLDS):
             left_out = rows[fold::FOLDS]
             if len(left_out):
                 others = self._centers_of(np.setdiff1d(rows, left_out))
-                scores[left_out] = _distances(training[left_out], others)
-        scores = self._joined(scores, _distances(training, self._target, leave_out=True))
+                scores[left_out] = self._to_centers(training[left_out], others)
+        scores = self._joined(scores, _to_clips(training, self._target, leave_out=True))
         return np.where(np.isinf(scores), 0.0, scores)  # nothing left: the distance to itself
 
     def _joined(self, source: FloatArray, target: FloatArray) -> FloatArray:
@@ -82,8 +86,16 @@ class KMeansAndTarget:
         chosen = {"sum": source + target, "source": source, "target": target}[self.config.domains]
         return np.where(np.isinf(chosen), found, chosen)
 
-    def _centers_of(self, rows: NDArray[np.intp]) -> Bank | None:
-        """The centres of these training clips, of length one."""
+    def _to_centers(self, queries: FloatArray, centers: FloatArray | None) -> FloatArray:
+        """1 - cos to the nearest centre, cos times the centre's length where it has one; infinite when there is none."""
+        if centers is None:
+            return np.full(len(queries), np.inf)
+        if self.config.unit_centers:
+            return _to_clips(queries, Bank(centers, np.empty((0, 2), dtype=np.intp)))
+        return np.asarray(1 - (queries @ centers.T).max(axis=1))
+
+    def _centers_of(self, rows: NDArray[np.intp]) -> FloatArray | None:
+        """The centres of these training clips."""
         from sklearn.cluster import KMeans
         from sklearn.exceptions import ConvergenceWarning
 
@@ -99,16 +111,17 @@ class KMeansAndTarget:
             with threadpool_limits(1), warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # near duplicates: fewer centres are what is wanted
                 centers = kmeans.fit(points).cluster_centers_
-            lengths = np.linalg.norm(centers, axis=1, keepdims=True)
-            centers = centers / np.where(lengths > 0, lengths, 1.0)
-        return Bank(centers, np.empty((0, 2), dtype=np.intp))
+            if self.config.unit_centers:
+                lengths = np.linalg.norm(centers, axis=1, keepdims=True)
+                centers = centers / np.where(lengths > 0, lengths, 1.0)
+        return centers
 
 
 def build(config: Config) -> Detector:
     return KMeansAndTarget(config)
 
 
-def _distances(queries: FloatArray, bank: Bank | None, leave_out: bool = False) -> FloatArray:
+def _to_clips(queries: FloatArray, bank: Bank | None, leave_out: bool = False) -> FloatArray:
     """Cosine distance (n,) to the nearest point; infinite when there is none."""
     if bank is None:
         return np.full(len(queries), np.inf)

@@ -10,7 +10,7 @@ import numpy as np
 from accelerate import Accelerator
 
 from zoo.data.store import WaveformStore
-from zoo.networks import Embedder, Network
+from zoo.networks import Embedder, FrameNetwork, Network
 from zoo.progress import Progress, unseen
 from zoo.running.plan import Task
 from zoo.running.training_data import training_data
@@ -55,7 +55,7 @@ class _EnoughError(Exception):
 
 
 def timings(plan: Sequence[Task], store: WaveformStore, accelerator: Accelerator, progress: Progress = unseen) -> list[Timing]:
-    """Measure each system of a plan, on the task with the most clips.
+    """Measure each system of a plan, on the task with the most to learn.
 
     Raises: AsdzooError when a network cannot be built or trained, as its training would.
     """
@@ -69,20 +69,30 @@ def timings(plan: Sequence[Task], store: WaveformStore, accelerator: Accelerator
 
 
 def _timing(tasks: tuple[Task, ...], store: WaveformStore, accelerator: Accelerator) -> Timing:
-    task = max(tasks, key=lambda one: len(one.learnt))
-    system, training = task.system, task.system.config.training
+    system, training = tasks[0].system, tasks[0].system.config.training
+    learnt = _learnt(tasks, store)
+    task = tasks[learnt.index(max(learnt))]
     network = system.build_network(task.classes, task.seed)
     passes, steps = 0.0, [0] * len(tasks)
     if training is not None and isinstance(network, Network):
         data = training_data(task, network, store, accelerator.device)
         most = Trainer(network, data, training, task.seed, accelerator).steps
-        # epochs count clips, so that a task with fewer of them takes fewer steps
-        steps = [most if training.epochs is None else -(-most * len(one.learnt) // len(task.learnt)) for one in tasks]
+        # epochs count clips or vectors, so that a task with fewer of them takes fewer steps
+        steps = [most if training.epochs is None else -(-most * own // max(learnt)) for own in learnt]
         passes = _seconds_of_a_pass(network, data, training, accelerator)
     machines = {machine for one in tasks for machine in one.machines}
     heard = [i for i, clip in enumerate(store.clips) if clip.machine in machines and clip.split in ("train", "test")]
     embedding = _seconds_to_embed(system, network.to(accelerator.device).eval(), store, heard)
     return Timing(system, tasks, passes, embedding, tuple(steps))
+
+
+def _learnt(tasks: Sequence[Task], store: WaveformStore) -> list[int]:
+    """How much each task learns: clips, or samples where its network sees vectors, of which a longer clip has more."""
+    first = tasks[0]
+    if not isinstance(first.system.build_network(first.classes, first.seed), FrameNetwork):
+        return [len(task.learnt) for task in tasks]
+    lengths = {clip.path: int(length) for clip, length in zip(store.clips, store.lengths, strict=True)}
+    return [sum(lengths[clip.path] for clip in task.learnt) for task in tasks]
 
 
 def _seconds_of_a_pass(network: Network, data: TrainingData, training: TrainingConfig, accelerator: Accelerator) -> float:

@@ -89,6 +89,12 @@ class TestKMeansSum(DetectorContract):
     options: ClassVar[dict[str, object]] = {"centers": 4, "domains": "sum"}
 
 
+class TestKMeansOfThePublicCode(DetectorContract):
+    name = "kmeans"
+    inexact = "clips are left out a tenth at a time"
+    options: ClassVar[dict[str, object]] = {"centers": 4, "fitted_to": "all", "unit_centers": False}
+
+
 class TestMahalanobis(DetectorContract):
     name = "mahalanobis"
 
@@ -405,6 +411,23 @@ class TestOtherScores:
         embeddings += np.random.default_rng(0).normal(size=embeddings.shape) * 1e-3
         detector = kmeans.build(kmeans.Config(centers=4)).fit(embeddings, clips_of(["source"] * 40))
         np.testing.assert_allclose(detector.score(np.eye(4) * 7), 0.0, atol=1e-5)
+
+    def test_centres_of_the_public_code_are_means_of_all_clips(self) -> None:
+        """Clusters so far apart that k-means has one answer, which numpy finds by the name of each clip's cluster."""
+        random = np.random.default_rng(0)
+        cluster = np.arange(60) % 3
+        embeddings = (np.eye(5)[cluster] + 0.2 * random.normal(size=(60, 5))) * random.uniform(1, 4, size=(60, 1))
+        domains = ["target" if row % 10 == 0 else "source" for row in range(60)]
+        queries = random.normal(size=(20, 5))
+        unit, target = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True), np.array(domains) == "target"
+        centers = np.stack([unit[cluster == number].mean(axis=0) for number in range(3)])
+        references = np.vstack([centers, unit[target]])
+        wanted = 1 - (queries / np.linalg.norm(queries, axis=1, keepdims=True) @ references.T).max(axis=1)
+        config = kmeans.Config(centers=3, fitted_to="all", unit_centers=False)
+        detector = kmeans.build(config).fit(embeddings, clips_of(domains))
+        np.testing.assert_allclose(detector.score(queries), wanted, atol=1e-9)
+        of_text = kmeans.build(kmeans.Config(centers=3)).fit(embeddings, clips_of(domains))
+        assert np.abs(of_text.score(queries) - wanted).max() > 1e-2
 
     def test_one_component_is_one_normal_density(self) -> None:
         embeddings, clips = normal(40, 5)
