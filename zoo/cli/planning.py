@@ -177,10 +177,30 @@ def missing_checkpoints(system: System) -> list[str]:
     """Known checkpoints that a system names and that are not here."""
     from zoo.checkpoints.known import cached, known
 
-    model = system.config.model
+    model, pseudo = system.config.model, system.config.pseudo
     blocks = [model, *(value for value in model.values() if isinstance(value, dict))]
-    named = dict.fromkeys(str(block["weights"]) for block in blocks if block.get("weights") in known())
+    blocks += [pseudo.model_dump()] if pseudo is not None else []
+    filled = [block for block in blocks if block.get("init", model.get("init")) != "random"]
+    named = dict.fromkeys(str(block["weights"]) for block in filled if block.get("weights") in known())
     return [name for name in named if cached(name) is None]
+
+
+def require_checkpoints(systems: Sequence[System]) -> None:
+    """Raises: AsdzooError naming all checkpoints that these systems lack, and the one command that brings them."""
+    missing = {system.name: missing_checkpoints(system) for system in systems}
+    if needed := list(dict.fromkeys(name for own in missing.values() for name in own)):
+        lacking = [name for name, own in missing.items() if own]
+        systems_need = f"{listed(lacking, 9)} need{'s' if len(lacking) == 1 else ''}"
+        raise AsdzooError(
+            f"{systems_need} pretrained weights that are not here: {_shown(needed)}",
+            f"asdzoo weights fetch {' '.join(needed)}; or --set model.weights=FILE; or, for a dry run, --set model.init=random",
+        )
+
+
+def _shown(checkpoints: Sequence[str]) -> str:
+    from zoo.checkpoints.known import known
+
+    return ", ".join(f"{name} ({known()[name].shown_size}, {known()[name].licence})" for name in checkpoints)
 
 
 def with_checkpoints(systems: Sequence[System]) -> tuple[list[System], dict[str, list[str]]]:
@@ -197,12 +217,9 @@ def with_checkpoints(systems: Sequence[System]) -> tuple[list[System], dict[str,
 
 def say_missing(missing: Mapping[str, Sequence[str]]) -> None:
     """Which systems are left out for want of a checkpoint, and how to get them."""
-    from zoo.checkpoints.known import known
-
     if not missing:
         return
-    needed = [(name, known()[name]) for name in dict.fromkeys(name for lacking in missing.values() for name in lacking)]
-    named = ", ".join(f"{name} ({entry.shown_size}, {entry.licence})" for name, entry in needed)
+    named = _shown(list(dict.fromkeys(name for lacking in missing.values() for name in lacking)))
     are = "are" if len(missing) > 1 else "is"
     cure = "`asdzoo weights fetch --all` fetches them"
     warn(f"{listed(list(missing), 9)} {are} left out, for want of checkpoints: {named}; {cure}")

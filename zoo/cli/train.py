@@ -26,6 +26,7 @@ from zoo.cli.planning import (
     equal_weights,
     may_be_long,
     planned,
+    require_checkpoints,
     say_missing,
     say_plan,
     say_times,
@@ -98,6 +99,8 @@ def train_all(
     folders = [Path(name.strip()) for name in (also or "").split(",") if name.strip()]
     clips = with_other_years(find_clips(data, year), folders)
     chosen = chosen_systems(list(BUDGET_SYSTEMS) if names is None and budget else names, settings or (), warn)
+    if names is not None and executor != "slurm":  # a cluster's machines may have what this one has not
+        require_checkpoints([system for system in chosen if system.name not in Run(run_folder).info().systems])
     missing: dict[str, list[str]] = {}
     if names is None and budget:
         chosen, missing = with_checkpoints(chosen)

@@ -34,25 +34,28 @@ def list_checkpoints() -> None:
 
 @app.command()
 def fetch(
-    name: Annotated[str | None, typer.Argument(help="A name of `asdzoo weights list`.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Names of `asdzoo weights list`.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All that the shipped systems need.")] = False,
 ) -> None:
     """Download checkpoints into the Hugging Face cache and verify them; a download that was cut off goes on."""
     from zoo.checkpoints import known as checkpoints
     from zoo.errors import AsdzooError
 
-    if (name is None) != every:
+    if bool(names) == every:
         raise AsdzooError("name a checkpoint, or say --all", "asdzoo weights list; asdzoo weights fetch NAME")
-    if name is not None:
-        _fetch(name)
+    if names:
+        for name in names:
+            checkpoints.cached(name)  # a wrong name is said before anything is fetched
+        for name in names:
+            _fetch(name)
         return
-    names = _needed()
-    rows = [[name, known.shown_size, known.licence, known.repository] for name, known in _entries(names)]
+    needed = _needed()
+    rows = [[name, known.shown_size, known.licence, known.repository] for name, known in _entries(needed)]
     out.print(table("what the shipped systems need", ["name", "size", "licence", "Hugging Face"], rows))
-    missing = [name for name in names if checkpoints.cached(name) is None]
+    missing = [name for name in needed if checkpoints.cached(name) is None]
     unknown = sum(known.shown_size == "size unknown" for _, known in _entries(missing))
     rest = f", and {unknown} of unknown size" if unknown else ""
-    out.print(f"{len(missing)} of {len(names)} are not here: {checkpoints.total_megabytes(missing) / 1e3:.1f} GB{rest}")
+    out.print(f"{len(missing)} of {len(needed)} are not here: {checkpoints.total_megabytes(missing) / 1e3:.1f} GB{rest}")
     problems = []
     for name in missing:
         try:
