@@ -5,10 +5,10 @@
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -17,9 +17,6 @@ from zoo.data.published import facts_of
 from zoo.data.years import YEARS
 from zoo.errors import AsdzooError, listed, unknown_name
 from zoo.papers import SET_NAMES, SetName
-
-if TYPE_CHECKING:
-    from zoo.systems import System
 
 CLIPS = 1000  # training clips of a section, where the published number is not known
 
@@ -113,14 +110,14 @@ def _cost(
     name: str, train: Mapping[str, int], every: int, seconds: float, classes: Sequence[str], known: dict[str, Any]
 ) -> Cost:
     from zoo.running.beside import sharing
+    from zoo.running.forecast import forecast
     from zoo.running.plan import most_clips
     from zoo.systems import load_system
-    from zoo.training.cost import cost_of
 
-    system = load_system(name, [f"{block}.init=random" for block in _pretrained_blocks(load_system(name))])
+    system = load_system(name)
     key = repr((system.resolved()["model"], system.shape, len(classes)))
     if key not in known:  # rows of a table often differ in what is not the network
-        known[key] = cost_of(system.build_network(classes, 0), system.shape, seconds)
+        known[key] = forecast(system, classes, seconds)
     cost = known[key]
     shared = sharing(system, {})
     names = [shared(machine) for machine in train]
@@ -133,14 +130,6 @@ def _cost(
     return Cost(
         name, len(clips), sum(clips), seen, cost.trainable, cost.to_train(seen) / 1e12, cost.to_score(every * windows) / 1e12
     )
-
-
-def _pretrained_blocks(system: "System") -> Iterator[str]:
-    """Dotted names of the blocks of a model that are filled from a checkpoint."""
-    model = system.network_config.model_dump()
-    for path, block in (("model", model), *((f"model.{key}", value) for key, value in model.items())):
-        if isinstance(block, dict) and "init" in block:
-            yield path
 
 
 def missing_weights(table: PaperTable) -> list[str]:

@@ -38,7 +38,18 @@ FLOORS = [  # from the ground up; rooms of one floor know nothing of each other,
     {"api", "contracts", "plugins"},
     {"cli", "__main__"},
 ]
-ON_THE_GROUND = {"errors", "files", "console", "yaml_reading", "config", "registry", "progress", "metadata", "legacy"}
+ON_THE_GROUND = {
+    "autocast",
+    "errors",
+    "files",
+    "console",
+    "yaml_reading",
+    "config",
+    "registry",
+    "progress",
+    "metadata",
+    "legacy",
+}
 SUBMISSION = [{"checking"}, {"writing"}, {"report"}, {"demo"}, {"cli"}, {"start"}]
 
 

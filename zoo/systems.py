@@ -99,6 +99,15 @@ class System:
         }
         return {**self.config.model_dump(mode="json"), **blocks}
 
+    @property
+    def drafted(self) -> "System":
+        """The same with random weights in place of a checkpoint's: what depends on sizes alone needs no checkpoint."""
+        changes: dict[str, Any] = {"init": "random"} if hasattr(self.network_config, "init") else {}
+        for name in type(self.network_config).model_fields:
+            if hasattr(block := getattr(self.network_config, name), "init"):
+                changes[name] = block.model_copy(update={"init": "random"})
+        return replace(self, network_config=self.network_config.model_copy(update=changes))
+
     def class_of(self, clip: Clip, told: str | None = None) -> str:
         """The class a training clip teaches; `told` is its pseudo-label."""
         return class_of(clip, self.config.classes, told)

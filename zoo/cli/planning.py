@@ -38,10 +38,9 @@ def say_plan(tasks: Sequence[Task]) -> None:
 
 def _work(task: Task) -> tuple[int, float]:
     """Trainable parameters of a task's network, and operations of its training, at most."""
-    from zoo.training.cost import cost_of
+    from zoo.running.forecast import forecast
 
-    network = task.system.build_network(task.classes, task.seed)
-    cost = cost_of(network, task.system.shape)
+    cost = forecast(task.system, task.classes)
     return cost.trainable, cost.to_train(task.clips_to_see)
 
 

@@ -7,13 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.autocast import without_autocast
+
 
 def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The method with its input in float32 and autocast off."""
 
     @wraps(method)
     def wrapped(self: nn.Module, waves: Tensor) -> Tensor:
-        with torch.autocast(waves.device.type, enabled=False):
+        with without_autocast(waves):
             return method(self, waves.float())
 
     return wrapped

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.autocast import without_autocast
+
 
 class PositionConv(nn.Module):
     """Grouped convolution along the tokens, weight-normalised per tap: (batch, tokens, width) -> the same.
@@ -43,7 +45,7 @@ class PositionConv(nn.Module):
         step = block - self.taps + 1  # outputs of a block that see no wrap-around
         blocks = -(-tokens // step)
         padded = F.pad(x.float().transpose(1, 2), (self.taps // 2, blocks * step + self.taps - 1 - tokens - self.taps // 2))
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             spectra = torch.fft.rfft(padded.unfold(2, block, step))  # (batch, width, blocks, frequencies)
             by_group = spectra.view(batch, self.groups, -1, blocks, spectra.shape[3]).permute(4, 1, 0, 3, 2).flatten(2, 3)
             mixed = (by_group @ self._kernels(block)).unflatten(2, (batch, blocks)).permute(2, 3, 1, 4, 0)

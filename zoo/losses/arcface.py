@@ -12,6 +12,7 @@ from pydantic import PositiveFloat, PositiveInt, confloat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.autocast import without_autocast
 from zoo.losses import Loss, LossConfig
 
 
@@ -57,11 +58,11 @@ class ArcFace(Loss):
 
     def cosines(self, embeddings: Tensor) -> Tensor:
         """Cosine of the angle to the nearest centre of each class, float32 (batch, classes)."""
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with without_autocast(embeddings):
             return self._nearest(unit(embeddings.float()), unit(self.centers.float()))[0]
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with without_autocast(embeddings):
             embeddings, centers = unit(embeddings.float()), unit(self.centers.float())
             cosines, nearest = self._nearest(embeddings, centers)
             if not labels.dtype.is_floating_point:

@@ -16,6 +16,7 @@ import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from zoo.autocast import without_autocast
 from zoo.losses import Loss, LossConfig, soft
 from zoo.losses.arcface import unit
 
@@ -51,7 +52,7 @@ class SubClusterAdaCos(Loss):
         self.scale: Tensor
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with without_autocast(embeddings):
             cosines = unit(embeddings.float()) @ unit(self.centers.float()).T
             shares = soft(labels, self.classes)
             if self.training and self.config.dynamic and torch.is_grad_enabled():

@@ -30,6 +30,7 @@ from pyro.nn.auto_reg_nn import MaskedLinear
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.autocast import without_autocast
 from zoo.config import Frozen
 from zoo.features.fourier import clips_at_once
 from zoo.features.log_mel import LogMel
@@ -168,7 +169,7 @@ class NfCdee(PreparedNetwork, DensityNetwork):
 
     def negative_log_likelihood(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """Of embeddings (batch, mels) given their classes (batch,): (batch,), in nats, float32 also inside autocast."""
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with without_autocast(embeddings):
             log_likelihood: Tensor = self.flow(embeddings.float(), labels)
             return -log_likelihood
 

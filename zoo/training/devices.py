@@ -1,7 +1,9 @@
 """Where to compute."""
 
+from contextlib import AbstractContextManager
+
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, init_empty_weights
 
 from zoo.errors import AsdzooError
 from zoo.training.memory import keep_freed_memory
@@ -24,3 +26,9 @@ def accelerator_for(device: str) -> Accelerator:
     if accelerator.device.type == "cpu":
         keep_freed_memory()
     return accelerator
+
+
+def nowhere() -> AbstractContextManager[None]:
+    """Inside, parameters of networks that are built lie on torch's meta device: they have shapes, and take no memory."""
+    inside: AbstractContextManager[None] = init_empty_weights()
+    return inside

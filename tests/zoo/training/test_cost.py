@@ -44,3 +44,15 @@ def test_a_network_without_parameters_costs_its_operations() -> None:
 def test_a_network_for_clips_of_any_length_is_counted_at_ten_seconds() -> None:
     assert cost_of(Small(1000), InputShape(100, None)).macs == 5000 + 15
     assert torch.is_grad_enabled()
+
+
+def test_attention_is_counted_as_its_two_products() -> None:
+    class Attending(Embedder):
+        dim = 4
+
+        def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
+            tokens = waves.view(1, 2, -1, 4)  # two heads
+            return nn.functional.scaled_dot_product_attention(tokens, tokens, tokens).flatten(1, 2).mean(1)
+
+    tokens = 80 // 8
+    assert cost_of(Attending(), InputShape(16000, 80)).macs == 2 * 2 * tokens * tokens * 4
