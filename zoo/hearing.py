@@ -11,7 +11,7 @@ from pydantic import PositiveFloat, field_validator, model_validator
 from torch import Tensor
 
 from zoo.config import Frozen
-from zoo.data.store import WaveformStore
+from zoo.data.store import WaveformStore, in_floats
 from zoo.data.views import View, view_of
 from zoo.data.years import OWN
 from zoo.errors import AsdzooError
@@ -81,17 +81,22 @@ class Hearing:
         return None if self.config.seconds is None else round(self.config.seconds * self.config.sample_rate)
 
     def crops(
-        self, store: WaveformStore, indices: Indices, samples: int | None, generator: np.random.Generator | None
+        self,
+        store: WaveformStore,
+        indices: Indices,
+        samples: int | None,
+        generator: np.random.Generator | None,
+        stored: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Waves and lengths of clips of the store; a generator crops longer clips at random, none takes their beginning.
 
-        Without `samples` clips are whole, unless they are LONG.
+        Without `samples` clips are whole, unless they are LONG. Waves are float32, or int16 as they are `stored`.
         """
         heard, starts = store.viewed(self.view), None
         width = self._long if samples is None else samples
         if generator is not None and (samples is not None or (heard.lengths[indices] > width).any()):
             starts = generator.integers(0, np.maximum(heard.lengths[indices] - width, 0), endpoint=True)
-        return self._batch(store, indices, samples=samples, starts=starts, most=width)
+        return self._batch(store, indices, samples=samples, starts=starts, most=width, stored=stored)
 
     @property
     def alone(self) -> "Hearing":
@@ -121,7 +126,7 @@ class Hearing:
         """Embeddings (n, parts, dim), float32, of clips of the store, in order; the mean over a clip's windows."""
         network.eval()
         device = network.device
-        batches = self._to_embed(store, indices, batch, pinned=device.type == "cuda")
+        batches = self._to_embed(store, indices, batch, device.type == "cuda")
         rows: list[np.ndarray] = []
         pieces = []
         # On a CPU a second thread would only take its turn.
@@ -129,16 +134,19 @@ class Hearing:
             for waves, lengths, windows in coming:
                 waves, lengths = waves.to(device, non_blocking=True), lengths.to(device, non_blocking=True)
                 with arithmetic(device, self.config.precision):
-                    pieces.append(with_parts(network(waves, lengths)).float().cpu().numpy())
+                    pieces.append(with_parts(network(in_floats(waves), lengths)).float().cpu().numpy())
                 if windows:  # the batch is whole
                     rows.extend(piece.mean(axis=0) for piece in np.split(np.concatenate(pieces), np.cumsum(windows)[:-1]))
                     pieces = []
         return np.stack(rows).astype(np.float32) if rows else np.empty((0, network.parts, network.dim), np.float32)
 
     def _to_embed(
-        self, store: WaveformStore, indices: Indices, batch: int, pinned: bool
+        self, store: WaveformStore, indices: Indices, batch: int, to_gpu: bool
     ) -> Generator[tuple[Tensor, Tensor, list[int]]]:
-        """Waves and lengths of windows; with the last ones of each batch of clips, how many windows each of its clips has."""
+        """Waves and lengths of windows; with the last ones of each batch of clips, how many windows each of its clips has.
+
+        What goes to a GPU is int16, as it is stored, in memory that a GPU can copy from while it computes.
+        """
         heard = store.viewed(self.view)
         for start in range(0, len(indices), batch):
             windows = [
@@ -149,8 +157,8 @@ class Hearing:
             starts = np.concatenate(windows)
             for piece in self._pieces(heard.lengths[clips]):
                 cut = {"samples": self.shape.samples, "starts": starts[piece], "most": self._long}
-                waves, lengths = self._batch(store, clips[piece], **cut)
-                if pinned:
+                waves, lengths = self._batch(store, clips[piece], **cut, stored=to_gpu)
+                if to_gpu:
                     waves, lengths = waves.pin_memory(), lengths.pin_memory()
                 yield waves, lengths, counts if piece.stop == len(clips) else []
 

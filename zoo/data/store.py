@@ -164,8 +164,11 @@ class WaveformStore:
         samples: int | None = None,
         starts: Sequence[int] | npt.NDArray[np.integer[Any]] | None = None,
         most: int | None = None,
+        stored: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Waves (b, n), float32 in [-1, 1], and how many samples of each row are sound, int64 (b,).
+
+        Waves that are wanted as `stored` are int16, of which `in_floats` makes the same float32 where it is half the way.
 
         With `samples`, every row has that many: a longer clip is cut out from `starts` (default: its beginning), a shorter one
         is repeated from its beginning until the row is full. Without, clips keep their length (from `starts` on, but `most`
@@ -182,8 +185,8 @@ class WaveformStore:
             lengths = np.minimum(lengths, most)
         width = int(lengths.max(initial=0)) if samples is None else samples
         lengths = np.minimum(lengths, width)
-        waves = np.empty((len(rows), width), np.float32)
-        scale = np.float32(1 / FULL_SCALE)
+        waves = np.empty((len(rows), width), np.int16 if stored else np.float32)
+        scale = waves.dtype.type(1) if stored else np.float32(1 / FULL_SCALE)
         for wave, index, begin, length in zip(waves, rows.tolist(), begins.tolist(), lengths.tolist(), strict=True):
             offsets = self._entries[index].offsets
             if not 0 <= channel < len(offsets):
@@ -213,7 +216,15 @@ class WaveformStore:
         self._checked.add(key)
 
 
-def _repeat(wave: npt.NDArray[np.float32], filled: int) -> None:
+def in_floats(waves: Tensor) -> Tensor:
+    """Samples as they are stored, int16, as float32 in [-1, 1], on the device where they are; floats stay as they are.
+
+    32768 is a power of two, so that every device gives the same numbers.
+    """
+    return waves.float() * (1 / FULL_SCALE) if waves.dtype == torch.int16 else waves
+
+
+def _repeat(wave: npt.NDArray[Any], filled: int) -> None:
     """Fill a row with repetitions of its first `filled` samples, doubling what is copied each time."""
     while filled < len(wave):
         step = min(filled, len(wave) - filled)

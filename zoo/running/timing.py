@@ -96,7 +96,15 @@ def _learnt(tasks: Sequence[Task], store: WaveformStore) -> list[int]:
 
 
 def _seconds_of_a_pass(network: Network, data: TrainingData, training: TrainingConfig, accelerator: Accelerator) -> float:
-    few = {"steps": MOST_PASSES, "accumulation": 1, "merge": False, "epochs": None, "holdout": 0.0, "patience": None}
+    few = {
+        "steps": MOST_PASSES,
+        "accumulation": 1,
+        "merge": False,
+        "epochs": None,
+        "holdout": 0.0,
+        "patience": None,
+        "overlap": False,
+    }
     # on a CPU a pass takes as long as its clips; a GPU needs many of them to show what it can
     batch = min(training.batch, CLIPS_OF_A_PASS) if accelerator.device.type == "cpu" else training.batch
     config = training.model_copy(update={**few, "batch": batch, "average": 1, "validate_every": MOST_PASSES + 1})

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.data.decoding import FULL_SCALE
-from zoo.data.store import WaveformStore
+from zoo.data.store import WaveformStore, in_floats
 from zoo.data.synth.auxiliary import Auxiliary, auxiliary
 from zoo.data.views import view_of
 from zoo.errors import AsdzooError
@@ -33,17 +32,19 @@ def training_data(task: Task, network: Network, store: WaveformStore, device: to
     names = [f"{clip.machine}/{clip.name}" for clip in task.clips]
     names += [f"{clip.year}/{clip.machine}/{clip.name}" for clip in task.beside]
     names += extra.classes
+    samples, config = system.hearing.crop, system.config.augment
+    in_every_step = not isinstance(network, PreparedNetwork | FrameNetwork) and not config.anything
+    stored = in_every_step and system.config.training is not None and system.config.training.overlaps(device)
 
     def read(chosen: Indices, samples: int | None, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
         of_store, made = np.flatnonzero(chosen < len(index)), np.flatnonzero(chosen >= len(index))
         if not len(made):
-            return system.hearing.crops(store, index[chosen], samples, generator)
-        parts = [_crops(extra.waves[chosen[made] - len(index)], samples, generator)]
+            return system.hearing.crops(store, index[chosen], samples, generator, stored)
+        parts = [_crops(extra.waves[chosen[made] - len(index)], samples, generator, stored)]
         if len(of_store):
-            parts.insert(0, system.hearing.crops(store, index[chosen[of_store]], samples, generator))
+            parts.insert(0, system.hearing.crops(store, index[chosen[of_store]], samples, generator, stored))
         return _in_order(parts, np.concatenate([of_store, made]))
 
-    samples, config = system.hearing.crop, system.config.augment
     noise = _noise(config.noise, task, store, index) if config.noise else None
     augmentation = Augmentation(config, len(task.classes), read, noise)
 
@@ -72,16 +73,18 @@ def _auxiliary(task: Task) -> Auxiliary:
     return auxiliary(config.machines, config.clips, config.seconds or (seconds or 2.0), task.seed)
 
 
-def _crops(waves: np.ndarray, samples: int | None, generator: np.random.Generator | None) -> tuple[Tensor, Tensor]:
-    """Waves int16 (clips, length) as float32 (clips, samples): random crops, or repeated where they are too short."""
+def _crops(
+    waves: np.ndarray, samples: int | None, generator: np.random.Generator | None, stored: bool
+) -> tuple[Tensor, Tensor]:
+    """Waves int16 (clips, length) as (clips, samples): random crops, or repeated where they are too short."""
     if samples is not None:
         waves = np.tile(waves, (1, -(-samples // waves.shape[1])))
         starts = np.zeros(len(waves), np.int64)
         if generator is not None:
             starts = generator.integers(0, waves.shape[1] - samples, len(waves), endpoint=True)
         waves = np.take_along_axis(waves, starts[:, None] + np.arange(samples), axis=1)
-    floats = torch.from_numpy(waves.astype(np.float32) / np.float32(FULL_SCALE))
-    return floats, torch.full((len(waves),), waves.shape[1])
+    cropped = torch.from_numpy(np.ascontiguousarray(waves))
+    return cropped if stored else in_floats(cropped), torch.full((len(waves),), waves.shape[1])
 
 
 def _in_order(parts: list[tuple[Tensor, Tensor]], places: Indices) -> tuple[Tensor, Tensor]:

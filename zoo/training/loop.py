@@ -11,55 +11,29 @@ time of one.
 
 import math
 import time
-from collections.abc import Generator
-from typing import Literal
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from zoo.config import Frozen
+from zoo.data.store import in_floats
 from zoo.errors import AsdzooError, listed
 from zoo.networks import FrameNetwork, Network, PreparedNetwork
 from zoo.training.averaging import BestCheckpoints, reestimate_batch_norm
-from zoo.training.compilation import Compile, Losses, made_fast
+from zoo.training.compilation import Losses, made_fast
+from zoo.training.config import TrainingConfig as TrainingConfig
 from zoo.training.data import Batch, TrainingData
 from zoo.training.ending import after_the_step
+from zoo.training.feeding import Feed
 from zoo.training.hooks import Hooks as Hooks
 from zoo.training.hooks import State as State
 from zoo.training.hooks import StepTaken as StepTaken
-from zoo.training.prefetch import one_ahead
 from zoo.training.sampling import Indices, Order, crop_generator, seed_draws, step_seed
-from zoo.training.schedules import Schedule, learning_rate
+from zoo.training.schedules import learning_rate
+from zoo.training.step_losses import StepLosses
 
 VERSION = 2  # raised when the same config and data would train to something else
-
-
-class TrainingConfig(Frozen):
-    """How a network is trained."""
-
-    optimizer: Literal["adam", "adamw"] = "adamw"
-    learning_rate: PositiveFloat = 1e-3  # the schedule's maximum
-    betas: tuple[NonNegativeFloat, NonNegativeFloat] = (0.9, 0.999)
-    weight_decay: NonNegativeFloat = 0.0
-    schedule: Schedule = "constant"
-    warm_up: NonNegativeInt = 0  # optimizer steps
-    cycle: PositiveInt = 1000  # optimizer steps between warm restarts
-    minimum_rate: NonNegativeFloat = 0.0
-    steps: NonNegativeInt = 1000  # optimizer steps, at most
-    epochs: PositiveFloat | None = None  # passes over the clips, at most; null: as many as the steps are
-    batch: PositiveInt = 64  # clips of one forward pass
-    accumulation: PositiveInt = 1  # forward passes of one optimizer step
-    merge: bool = False  # one forward pass per step where memory allows: same gradients, unless the network has batch norm
-    clip_norm: PositiveFloat | None = None  # of the whole gradient
-    holdout: NonNegativeFloat = 0.0  # share of each class's clips kept back to choose checkpoints by
-    validate_every: PositiveInt = 100  # optimizer steps
-    patience: PositiveInt | None = None  # validations without improvement before training stops
-    average: PositiveInt = 1  # so many best checkpoints are averaged; 1: the best one is taken
-    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 autocast on GPUs that have it
-    compile: Compile = "auto"  # true: torch.compile the losses; layers: each layer of an encoder; auto: layers, on CUDA
 
 
 class CheckpointError(AsdzooError):
@@ -100,11 +74,16 @@ class Trainer:
         self.clips_per_step = config.batch * config.accumulation
         epochs = math.inf if config.epochs is None else math.ceil(config.epochs * len(members) / self.clips_per_step)
         self.steps = int(min(config.steps, epochs))
-        self.micro = self.clips_per_step if config.merge and accelerator.device.type != "cpu" else config.batch
+        micro = self.clips_per_step if config.merge and accelerator.device.type != "cpu" else config.batch
+        self.feed = Feed(
+            data, self.order, seed, accelerator.device, steps=self.steps, per_step=self.clips_per_step, micro=micro
+        )
         losses = _losses_of_prepared(network) if data.prepared else network.losses
         self.losses = made_fast(losses, network, config.compile, accelerator.device, self.hooks.note)
         self.step = 0
-        self.batches: Generator[Batch] | None = None  # the micro-batches from the coming step on
+        self.overlaps = config.overlaps(accelerator.device)
+        self.unread: list[StepLosses] = []  # of the steps that the device may still be working on
+        self.mark = 0.0  # when the last losses were read, or the coming step began
         self.best = BestCheckpoints(config.average)
         self.history: list[dict[str, float]] = []
         self.start: float | None = None  # held-out loss before the first step
@@ -125,20 +104,18 @@ class Trainer:
         try:
             with after_the_step() as ending:
                 while self.step < self.steps and not self._out_of_patience():
-                    started = time.monotonic()
-                    losses = self._step()
-                    speed = self.clips_per_step / self.data.vectors_per_clip / max(time.monotonic() - started, 1e-9)
+                    self.mark = self.mark if self.unread else time.monotonic()
+                    self.unread.append(self._step())
                     self.step += 1
-                    if self.step % self.config.validate_every == 0 or self.step == self.steps:
-                        self._validate(losses, speed)
-                    total, rate = sum(losses.values()), self._rate(self.step - 1)
-                    self.hooks.stepped(StepTaken(self.step, self.steps, total, rate, speed))
+                    due = self.step % self.config.validate_every == 0 or self.step == self.steps
+                    self._read(all_but=1 if self.overlaps and not due else 0)
                     if ending.asked or time.monotonic() - saved >= self.hooks.save_seconds:
+                        self._read()
                         self.hooks.save(self.state())
                         saved = time.monotonic()
                         ending.go()
         finally:
-            self._drop_batches()
+            self.feed.drop()
         self._finish()
         self.hooks.done(self.step)
 
@@ -174,84 +151,76 @@ class Trainer:
         it = self.config
         return learning_rate(it.schedule, step, it.learning_rate, it.minimum_rate, it.warm_up, it.cycle)
 
-    def _step(self) -> dict[str, float]:
-        """One optimizer step; the mean of each loss over its clips. Out of memory: once more with half the micro-batch."""
+    def _step(self) -> StepLosses:
+        """One optimizer step. Out of memory: once more with half the micro-batch. No compiler that works: without one."""
         while True:
             try:
                 return self._try_step()
             except torch.OutOfMemoryError:
-                if self.micro == 1:
+                if self.feed.micro == 1:
                     raise AsdzooError(
                         "one clip alone does not fit into the memory of the device",
                         "use --device cpu, or a smaller input.seconds",
                     ) from None
-                self.micro = math.ceil(self.micro / 2)
-                self._drop_batches()
-                self.optimizer.zero_grad(set_to_none=True)
+                self._begin_again()
+                self.feed.micro = math.ceil(self.feed.micro / 2)
                 torch.cuda.empty_cache()  # nothing on a CPU
-                self.hooks.note(f"out of memory: going on with {self.micro} clips at a time, more accumulation")
+                self.hooks.note(f"out of memory: going on with {self.feed.micro} clips at a time, more accumulation")
+            except Exception as problem:
+                if not self.losses.give_up(problem):
+                    raise
+                self._begin_again()
 
-    def _try_step(self) -> dict[str, float]:
+    def _begin_again(self) -> None:
+        self.feed.drop()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _try_step(self) -> StepLosses:
         self.network.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(self.step)
         seed_draws(step_seed(self.seed, self.step), self.accelerator.device)
-        self.batches = self.batches or self._batches()
         sums: dict[str, Tensor] = {}
-        for part in self._parts(self.step):
-            losses = self._losses(next(self.batches))
-            share = len(part) / self.clips_per_step
+        for batch, share in self.feed.batches(self.step):
+            losses = self._losses(batch)
             self.accelerator.backward(torch.stack(list(losses.values())).sum() * share)
             for name, loss in losses.items():
                 sums[name] = sums.get(name, torch.zeros((), device=loss.device)) + loss.detach().float() * share
-        values = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))  # the step's one wait for the device
-        if not all(math.isfinite(value) for value in values.values()):
-            self._refuse(values, np.concatenate(self._parts(self.step)))
+        taken = StepLosses(self.step, sums)
+        if not self.overlaps:
+            self._require_finite(taken)  # before the weights are touched
         if self.config.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self.parameters, self.config.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return values
+        return taken
 
-    def _parts(self, step: int) -> list[Indices]:
-        """The clips of each micro-batch of a step."""
-        indices = self.order.take(step * self.clips_per_step, self.clips_per_step)
-        return [indices[start : start + self.micro] for start in range(0, len(indices), self.micro)]
-
-    def _batches(self) -> Generator[Batch]:
-        """The micro-batches of this step and all to come, fetched while the device works on the one before."""
-
-        def in_order() -> Generator[Batch]:
-            for step in range(self.step, self.steps):
-                generator = crop_generator(self.seed, step)
-                for part in self._parts(step):
-                    yield self._fetched(part, generator)
-
-        return in_order() if self.data.prepared else one_ahead(in_order())
-
-    def _drop_batches(self) -> None:
-        if self.batches is not None:
-            self.batches.close()  # at a place of our choosing: the garbage collector may run in the very thread it waits for
-            self.batches = None
-
-    def _fetched(self, indices: Indices, generator: np.random.Generator | None) -> Batch:
-        batch = self.data.fetch(indices, generator)
-        if self.accelerator.device.type == "cuda" and not batch[0].is_cuda:
-            batch = (batch[0].pin_memory(), batch[1].pin_memory(), batch[2].pin_memory())  # else copies make the host wait
-        return batch
+    def _read(self, all_but: int = 0) -> None:
+        """Look at the losses of the steps taken, validate where one is due, and tell the caller; the last `all_but` wait."""
+        while len(self.unread) > all_but:
+            taken = self.unread.pop(0)
+            self._require_finite(taken)
+            now = time.monotonic()
+            speed = self.clips_per_step / self.data.vectors_per_clip / max(now - self.mark, 1e-9)
+            losses, number, self.mark = taken.read(), taken.step + 1, now
+            if number % self.config.validate_every == 0 or number == self.steps:
+                self._validate(losses, speed)
+            self.hooks.stepped(StepTaken(number, self.steps, sum(losses.values()), self._rate(taken.step), speed))
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         device = self.accelerator.device
         waves, labels, lengths = (values.to(device, non_blocking=True) for values in batch)
         # accelerate's own precision is one for the whole process; here each system has its own
         with torch.autocast(device.type, torch.bfloat16, enabled=self.half):
-            return self.losses(waves, labels, lengths)
+            return self.losses(in_floats(waves), labels, lengths)
 
-    def _refuse(self, values: dict[str, float], indices: Indices) -> None:
-        clips = listed(self.data.names_of(indices), 4)
-        bad = ", ".join(f"{name} = {value}" for name, value in values.items() if not math.isfinite(value))
+    def _require_finite(self, taken: StepLosses) -> None:
+        if not taken.bad:
+            return
+        clips = listed(self.data.names_of(np.concatenate(self.feed.parts(taken.step))), 4)
+        bad = ", ".join(f"{name} = {value}" for name, value in taken.bad.items())
         raise AsdzooError(
-            f"the loss is not finite at step {self.step} (learning rate {self._rate(self.step):.3g}): {bad}; clips {clips}",
+            f"the loss is not finite at step {taken.step} (learning rate {self._rate(taken.step):.3g}): {bad}; clips {clips}",
             "lower it with --set training.learning_rate=..., or clip gradients with --set training.clip_norm=1",
         )
 
@@ -269,7 +238,7 @@ class Trainer:
         total = 0.0
         for start in range(0, len(self.held_out), self.config.batch):
             indices = self.held_out[start : start + self.config.batch]
-            total += float(torch.stack(list(self._losses(self._fetched(indices, None)).values())).sum()) * len(indices)
+            total += float(torch.stack(list(self._looked_at(indices, None).values())).sum()) * len(indices)
         return total / len(self.held_out)
 
     def _out_of_patience(self) -> bool:
@@ -290,7 +259,17 @@ class Trainer:
         generator = crop_generator(self.seed, self.step)
         batch = self.config.batch
         for start in range(0, batch * max(1, len(self.order.members) // batch), batch):
-            self._losses(self._fetched(self.order.take(start, batch), generator))
+            self._looked_at(self.order.take(start, batch), generator)
+
+    def _looked_at(self, indices: Indices, generator: np.random.Generator | None) -> dict[str, Tensor]:
+        """The losses of clips that nothing is learnt from."""
+        batch = self.feed.fetched(indices, generator)
+        try:
+            return self._losses(batch)
+        except Exception as problem:
+            if not self.losses.give_up(problem):
+                raise
+        return self._losses(batch)
 
 
 def _losses_of_prepared(network: Network) -> Losses:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ from tests.zoo.trees import write_tree, write_wav
 from zoo.data.clips import Clip, find_clips
 from zoo.data.scan import scan
 from zoo.data.space import bytes_needed
-from zoo.data.store import WaveformStore
+from zoo.data.store import WaveformStore, in_floats
 from zoo.data.views import view_of
 from zoo.errors import AsdzooError
 
@@ -60,6 +61,18 @@ def test_rows_are_the_files_bit_by_bit_padded_with_zeros(tmp_path: Path) -> None
     for wave, length, index in zip(waves.numpy(), lengths.tolist(), [2, 0, 1, 0], strict=True):
         np.testing.assert_array_equal(wave[:length], _read(clips[index]))
         assert not wave[length:].any()
+
+
+@pytest.mark.parametrize("cut", [{}, {"samples": 120}, {"samples": 2, "starts": [0, 1, 5, 9]}, {"most": 40}])
+def test_stored_rows_become_the_same_floats(tmp_path: Path, cut: dict[str, object]) -> None:
+    store = WaveformStore.open(_own(tmp_path, 100, 250, 3), tmp_path / "store")
+    floats, lengths = store.batch([2, 0, 1, 0], **cut)
+    stored, again = store.batch([2, 0, 1, 0], **cut, stored=True)
+    assert stored.dtype == torch.int16
+    assert in_floats(stored).dtype == torch.float32
+    assert torch.equal(in_floats(stored), floats)
+    assert torch.equal(again, lengths)
+    assert in_floats(floats) is floats
 
 
 @settings(deadline=None, max_examples=60)

@@ -7,14 +7,17 @@ import pytest
 import torch
 
 from zoo.data.clips import find_clips
-from zoo.data.store import WaveformStore
+from zoo.data.store import WaveformStore, in_floats
 from zoo.data.synth import write_challenge
 from zoo.errors import AsdzooError
 from zoo.networks import FrameNetwork, Network
+from zoo.running.own_files import save_weights
 from zoo.running.plan import Task, make_plan
 from zoo.running.training_data import training_data
 from zoo.systems import load_system
 from zoo.training.data import TrainingData
+from zoo.training.devices import accelerator_for
+from zoo.training.loop import Hooks, Trainer
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +160,49 @@ def test_a_recording_with_one_channel_has_no_view_of_two(tmp_path: Path) -> None
         built(mono, "input.view=subtracted")[0].fetch(np.arange(2), None)
     with pytest.raises(AsdzooError, match="has no channel 1"):
         built(mono, "input.channel=1")[0].fetch(np.arange(2), None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "stored"),
+    [
+        ([], True),
+        (["input.view=far"], True),
+        (["input.view=subtracted"], True),
+        (["auxiliary={machines: 2, clips: 4}"], True),
+        (["augment={mixup: {probability: 1.0}}"], False),  # that is done to floats
+    ],
+)
+def test_waves_of_an_overlapped_training_are_as_they_are_stored(
+    store: WaveformStore, settings: list[str], stored: bool
+) -> None:
+    floats, task, _ = built(store, *settings, "training.overlap=false")
+    found, _, _ = built(store, *settings, "training.overlap=true")
+    chosen = np.append(np.arange(0, len(task.learnt), 7), len(floats.labels) - 1)
+    for generator in (False, True):
+        plain, labels, lengths = floats.fetch(chosen, np.random.default_rng(1) if generator else None)
+        batch = found.fetch(chosen, np.random.default_rng(1) if generator else None)
+        assert plain.dtype == torch.float32
+        assert (batch[0].dtype == torch.int16) == (stored or (not generator and "augment" not in str(settings)))
+        assert torch.equal(in_floats(batch[0]), plain)
+        assert torch.equal(batch[1], labels)
+        assert torch.equal(batch[2], lengths)
+    assert built(store, "training.overlap=auto")[0].fetch(chosen[:1], None)[0].dtype == torch.float32  # on a CPU
+
+
+@pytest.mark.parametrize("name", ["beats_lora_tiny", "nf_cdee_tiny"])
+def test_an_overlapped_training_ends_with_the_same_bytes(store: WaveformStore, name: str, tmp_path: Path) -> None:
+    told: dict[bool, list[tuple[int, float]]] = {False: [], True: []}
+    for overlap in (False, True):
+        steps = ["training.steps=6", "training.batch=4", "training.holdout=0.2", "training.validate_every=4"]
+        system = load_system(name, [*steps, f"training.overlap={str(overlap).lower()}"])
+        task = make_plan([system], store.clips, {}, 0)[0]
+        network = system.build_network(task.classes, 0)
+        assert isinstance(network, Network)
+        data = training_data(task, network, store, torch.device("cpu"))
+        hooks = Hooks(stepped=lambda taken, own=told[overlap]: own.append((taken.step, taken.loss)))
+        assert system.config.training is not None
+        Trainer(network, data, system.config.training, 0, accelerator_for("cpu"), hooks).run()
+        save_weights(network, tmp_path / f"{overlap}.safetensors")
+    assert told[True] == told[False]
+    assert len(told[True]) == 6
+    assert (tmp_path / "True.safetensors").read_bytes() == (tmp_path / "False.safetensors").read_bytes()

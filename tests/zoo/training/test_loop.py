@@ -4,7 +4,6 @@ import copy
 import shutil
 from collections.abc import Callable
 from typing import Any
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -216,13 +215,61 @@ def test_compiled_losses_give_the_same_numbers() -> None:
         torch.testing.assert_close(a, b)
 
 
-def test_without_a_compiler_compilation_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = torch._dynamo.exc.BackendCompilerFailed.__new__(torch._dynamo.exc.BackendCompilerFailed)
-    problem.args = ("InvalidCxxCompiler:\nNo working C++ compiler found",)
-    monkeypatch.setattr(torch, "compile", lambda _: Mock(side_effect=problem))
-    with pytest.raises(AsdzooError, match=r"does not work here: InvalidCxxCompiler: No working C\+\+ compiler") as caught:
-        trained(TrainingConfig(steps=1, batch=8, compile=True), WithoutBatchNorm)
-    assert caught.value.hint.startswith("set training.compile=false")
+def told(config: TrainingConfig, **given: Any) -> tuple[Linear, Trainer, list[tuple[int, float]]]:
+    """A training, with the steps and losses that its caller heard of."""
+    steps: list[tuple[int, float]] = []
+    hooks = Hooks(stepped=lambda taken: steps.append((taken.step, taken.loss)), **given)
+    return *trained(config, hooks=hooks), steps
+
+
+def timeless(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{key: value for key, value in row.items() if key != "clips_per_second"} for row in history]
+
+
+def test_losses_that_are_read_a_step_late_are_the_same() -> None:
+    network, at_once, steps = told(CONFIG)
+    again, late, later = told(CONFIG.model_copy(update={"overlap": True}))
+    assert (at_once.overlaps, late.overlaps) == (False, True)
+    assert later == steps
+    assert [step for step, _ in steps] == list(range(1, 31))
+    assert timeless(late.history) == timeless(at_once.history)
+    assert same(network, again)
+
+
+def test_a_loss_is_told_when_the_next_step_was_taken() -> None:
+    taken: list[int] = []
+    heard: list[tuple[int, int]] = []
+    torch.manual_seed(7)
+    config = CONFIG.model_copy(update={"overlap": True, "steps": 7})
+    trainer = Trainer(Linear(), data(), config, 3, accelerator_for("cpu"))
+    trainer.optimizer.register_step_post_hook(lambda *_: taken.append(len(taken)))
+    trainer.hooks.stepped = lambda step: heard.append((step.step, len(taken)))
+    trainer.run()
+    assert heard == [(1, 2), (2, 3), (3, 4), (4, 5), (5, 5), (6, 7), (7, 7)]  # a validation and the end wait for no other
+
+
+@pytest.mark.parametrize("interrupted_at", [1, 5, 13, 29])
+def test_a_late_training_is_interrupted_and_resumed(interrupted_at: int) -> None:
+    states: list[Any] = []
+    config = CONFIG.model_copy(update={"overlap": True})
+    undisturbed, _, _ = told(config, save=lambda state: states.append(copy.deepcopy(state)), save_seconds=0.0)
+    assert [state["step"] for state in states] == list(range(1, 31))
+    resumed, _ = trained(config, resume=states[interrupted_at - 1])
+    assert same(undisturbed, resumed)
+    assert same(undisturbed, trained(CONFIG)[0])
+
+
+def test_a_late_loss_that_is_not_finite_names_its_own_step_and_is_never_saved() -> None:
+    sentences, saved = [], list[Any]()
+    for overlap in (False, True):
+        config = TrainingConfig(steps=50, batch=4, learning_rate=0.01, overlap=overlap)
+        hooks = Hooks(save=lambda state: saved.append(copy.deepcopy(state["network"])), save_seconds=0.0)
+        trainer = Trainer(WithoutBatchNorm(), data(float("nan")), config, 0, accelerator_for("cpu"), hooks)
+        with pytest.raises(AsdzooError, match="not finite at step") as caught:
+            trainer.run()
+        sentences.append(str(caught.value))
+    assert sentences[0] == sentences[1]
+    assert all(value.isfinite().all() for state in saved for value in state.values())
 
 
 @pytest.mark.parametrize(
