@@ -8,11 +8,14 @@ detection, 2025; [T24] THUEE, DCASE 2024 Task 2, sections 2.3 and 2.4.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MethodType
 from typing import Any, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from zoo.config import Frozen
 from zoo.errors import AsdzooError, unknown_name
@@ -112,6 +115,32 @@ def add_adapters(encoder: nn.Module, plan: Tuning, rank_of: Mapping[str, int]) -
     inject_adapter_in_model(config, encoder)
     for layer in _adapted(encoder).values():
         layer.cast_input_dtype_enabled = False  # peft would turn bf16 activations into float32 and autocast turn them back
+
+
+@contextmanager
+def in_one_product(encoder: nn.Module) -> Iterator[None]:
+    """While the block runs, an adapter's last product adds its output to what the matrix gives: y += scale * (x A^T) B^T.
+
+    To rounding the same numbers as one by one, without two passes over the activations; x is cast once, to the matrix's type.
+    """
+    layers = list(_adapted(encoder).values())
+    for layer in layers:
+        layer.forward = MethodType(_in_one_product, layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _in_one_product(layer: Any, x: Tensor) -> Tensor:
+    (name,) = layer.active_adapters
+    down, up = layer.lora_A[name].weight, layer.lora_B[name].weight
+    rows = x.to(layer.base_layer.weight.dtype).flatten(0, -2)
+    low = F.linear(layer.lora_dropout[name](rows), down)
+    y: Tensor = layer.base_layer(rows)
+    y.addmm_(low, up.to(low.dtype).T, alpha=layer.scaling[name])  # nothing else has seen y
+    return y.view(*x.shape[:-1], -1)
 
 
 def _adapted(encoder: nn.Module) -> dict[str, Any]:

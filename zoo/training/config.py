@@ -32,6 +32,8 @@ class TrainingConfig(Frozen):
     patience: PositiveInt | None = None  # validations without improvement before training stops
     average: PositiveInt = 1  # so many best checkpoints are averaged; 1: the best one is taken
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 autocast on GPUs that have it
+    # of the frozen matrices of encoders while training is in bf16; bf16: half their memory, and fewer casts and products
+    frozen_precision: Literal["fp32", "bf16"] = "fp32"  # not measured on a GPU yet  # open
     compile: Compile = "auto"  # true: torch.compile the losses; layers: each layer of an encoder; auto: layers, on CUDA
     # samples go to the device as they are stored and losses are read a step late: the same numbers, and a device that never
     # waits for the host; auto: on CUDA

@@ -11,6 +11,7 @@ time of one.
 
 import math
 import time
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from zoo.data.store import in_floats
 from zoo.errors import AsdzooError, listed
+from zoo.models._tuned import PretrainedNetwork
 from zoo.networks import FrameNetwork, Network, PreparedNetwork
 from zoo.training.averaging import BestCheckpoints, reestimate_batch_norm
 from zoo.training.compilation import Losses, made_fast
@@ -26,6 +28,7 @@ from zoo.training.config import TrainingConfig as TrainingConfig
 from zoo.training.data import Batch, TrainingData
 from zoo.training.ending import after_the_step
 from zoo.training.feeding import Feed
+from zoo.training.frozen import frozen_matrices, in_bf16
 from zoo.training.hooks import Hooks as Hooks
 from zoo.training.hooks import State as State
 from zoo.training.hooks import StepTaken as StepTaken
@@ -96,6 +99,20 @@ class Trainer:
         Raises: AsdzooError when a loss is NaN or infinite, naming step, learning rate and clips; CheckpointError when
         `resume` is no state of this training: the network is no longer what it was.
         """
+        with self._frozen():
+            self._run(resume)
+
+    def _frozen(self) -> AbstractContextManager[None]:
+        """The network's frozen matrices as `training.frozen_precision` wants them, where that can be."""
+        if self.config.frozen_precision == "fp32":
+            return nullcontext()
+        if self.half and isinstance(self.network, PretrainedNetwork) and frozen_matrices(self.network):
+            return in_bf16(self.network)
+        why = "nothing of the network is frozen" if self.half else "training is in float32 (training.precision)"
+        self.hooks.note(f"training.frozen_precision=bf16 changes nothing here: {why}")
+        return nullcontext()
+
+    def _run(self, resume: State | None) -> None:
         if resume is not None:
             self._restore(resume)
         elif len(self.held_out):

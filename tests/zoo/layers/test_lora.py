@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from tests.zoo.formula import waves
@@ -12,7 +14,7 @@ from zoo import registry
 from zoo.config import ablation_paths, load_inherited, merged
 from zoo.encoders import beats
 from zoo.errors import AsdzooError
-from zoo.layers.lora import Raised, Tuning, add_adapters, numbers, ranks
+from zoo.layers.lora import Raised, Tuning, add_adapters, in_one_product, numbers, ranks
 from zoo.models import beats_eat
 from zoo.models.pretrained import Config, Pretrained, PretrainedNetwork, build
 from zoo.networks import InputShape
@@ -136,6 +138,65 @@ def test_fresh_adapters_change_nothing() -> None:
     network, plain = small().eval(), small(Tuning(mode="frozen")).eval()
     fbank, _ = plain.encoder.features(wave)
     torch.testing.assert_close(network.encoder(fbank), plain.encoder(fbank))
+
+
+@pytest.mark.parametrize("name", ["beats", "eat", "wavlm", "whisper_encoder"])
+def test_an_adapter_in_one_product_gives_the_same(name: str) -> None:
+    kind = registry.module("encoder", name).ENCODER
+    plan, wave = Tuning(rank=3, alpha=1.5), torch.cat([waves(1), waves(1, "other")])
+    torch.manual_seed(0)
+    network = build(Config(encoder=name, sizes=dict(kind.tiny), init="random", tuning=plan), SHAPE, 3).eval()
+    shaken(network)
+    names = list(network.state_dict())
+    adapters = {name: value for name, value in network.named_parameters() if "lora_" in name}
+
+    def found() -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        loss = network.losses(wave, torch.tensor([0, 2]))["arcface"]
+        return network(wave).detach(), torch.autograd.grad(loss, list(adapters.values()))
+
+    plain = found()
+    with in_one_product(network.encoder):
+        assert list(network.state_dict()) == names
+        at_once = found()
+    assert not torch.equal(plain[0], at_once[0])  # another order of sums
+    torch.testing.assert_close(at_once[0], plain[0], rtol=1e-5, atol=1e-6)
+    for name, gradient, wanted in zip(adapters, at_once[1], plain[1], strict=True):
+        torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-6, msg=name)
+    assert all(map(torch.equal, found()[1], plain[1]))  # afterwards as before
+
+
+@given(
+    st.integers(1, 5),
+    st.sampled_from([(3,), (2, 4), (1, 2, 3)]),
+    st.floats(0.125, 8, width=32),
+    st.booleans(),
+    st.integers(0, 99),
+)
+@settings(deadline=None, max_examples=40)
+def test_the_product_is_that_of_the_formula(rank: int, batch: tuple[int, ...], alpha: float, bias: bool, seed: int) -> None:
+    torch.manual_seed(seed)
+    module = torch.nn.Sequential(torch.nn.Linear(6, 7, bias=bias))
+    add_adapters(module, Tuning(rank=rank, alpha=alpha), {"0": rank})
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.normal_()
+    values = {name: value.detach().double().requires_grad_("lora" in name) for name, value in module.named_parameters()}
+    x = torch.randn(*batch, 6, requires_grad=True)
+    double = x.detach().double().requires_grad_()
+    offset = values["0.base_layer.bias"] if bias else 0.0
+    down, up = values["0.lora_A.default.weight"], values["0.lora_B.default.weight"]
+    expected = double @ values["0.base_layer.weight"].T + offset + alpha * (double @ down.T) @ up.T
+    with in_one_product(module):
+        found = module(x)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    weights = torch.randn(found.shape)
+    trained = [value for name, value in module.named_parameters() if "lora" in name]
+    for gradient, wanted in zip(
+        torch.autograd.grad((found * weights).sum(), [x, *trained]),
+        torch.autograd.grad((expected * weights).sum(), [double, down, up]),
+        strict=True,
+    ):
+        torch.testing.assert_close(gradient.double(), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_only_adapters_pooling_and_head_are_trained() -> None:
