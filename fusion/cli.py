@@ -46,10 +46,13 @@ def list_everything() -> None:
         warn(sentence)
 
 
-def evaluate_run(names: Sequence[str] | None, run: Path, csv: Path | None = None, as_json: bool = False) -> None:
+def evaluate_run(
+    names: Sequence[str] | None, run: Path, csv: Path | None = None, as_json: bool = False, markdown: Path | None = None
+) -> None:
     """Judge the scores of a run, write its evaluation.csv, and print; `submission.cli` has the command.
 
-    `csv` gets the figures of the chosen systems in full precision, `as_json` prints them and no tables.
+    `csv` gets the figures of the chosen systems in full precision, `markdown` one table of them, `as_json` prints them and no
+    tables.
     """
     from fusion import display as tables
     from fusion import evaluation, export
@@ -68,17 +71,21 @@ def evaluate_run(names: Sequence[str] | None, run: Path, csv: Path | None = None
     if not found.judged:
         raise _unlabelled(opened)
     if csv is not None:
-        export.write_csv(found.judged, csv)
+        export.write_csv(found.judged, found.families, csv)
+    if markdown is not None:
+        export.write_markdown(found.shown, found.families, markdown)
     if as_json:
         print_json(export.as_json(run, found, papers, opened.marks()))
         return
-    out.print(tables.by_machine(found.judged))
-    out.print(tables.official_scores(found.judged, found.compared, found.spread, opened.info().year or ""))
+    out.print(tables.by_machine(found.shown, found.families))
+    out.print(tables.official_scores(found.shown, found.compared, found.spread, opened.info().year or ""))
     if found.families:
         out.print(tables.families(found.families))
+    if found.alone:
+        out.print(f"each seed by itself: asdzoo evaluate {min(found.alone)} --run {run}")
     if papers.rows:
         out.print(tables.beside_papers(papers.rows))
-    out.print(f"written: {run / 'evaluation.csv'}{f', {csv}' if csv is not None else ''}")
+    out.print(f"written: {', '.join(str(path) for path in (run / 'evaluation.csv', csv, markdown) if path is not None)}")
 
 
 def evaluate_pseudo_labels(run: Path, folder: Path) -> None:
@@ -166,12 +173,18 @@ def fuse(
     minimum_machines: Annotated[
         int, typer.Option(min=1, help="A group with fewer labelled machines takes the common weights.")
     ] = 2,
+    each_seed: Annotated[
+        bool,
+        typer.Option(
+            "--each-seed", help="Beside it one of each seed's members alone, NAME.s0, NAME.s1, ...: what a seed changes."
+        ),
+    ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show what each member brings to each machine.")] = False,
 ) -> None:
     """Join the scores of several systems into one, with given weights or with weights found on the labelled machines."""
     from fusion.combine import CALIBRATE_BY, COMBINERS
     from fusion.fit import LEAVE_OUT, WAYS, Plan
-    from fusion.join import join
+    from fusion.join import join, seeds_of
     from fusion.study import SAMPLERS, Studies
     from zoo.data.groups import parse_assignments
     from zoo.running.folder import Run
@@ -196,8 +209,9 @@ def fuse(
     proposing = _one_of("sampler", sampler, SAMPLERS)
     members = [part.strip() for part in systems.split(",") if part.strip()] if systems is not None else None
     opened = Run(run).require()
-    with opened.lock():
-        joined = join(
+
+    def joined_as(name: str | None, of_seed: int | None) -> "Joined":
+        return join(
             opened,
             ensemble or plan,
             systems=members,
@@ -205,8 +219,22 @@ def fuse(
             name=name,
             skip_missing=skip_missing,
             studies=Studies(proposing, trials, timeout, seed, run / "ensembles" / "study.log", storage, _bar),
+            seed=of_seed,
         )
+
+    with opened.lock():
+        seeds = seeds_of(opened, ensemble or plan, members) if each_seed else 0
+        if seeds == 1:
+            raise AsdzooError(
+                "no member was trained with several seeds", "asdzoo train-all --set seeds=5, or leave out --each-seed"
+            )
+        joined = joined_as(name, None)
+        alone = [joined_as(f"{joined.name}.s{number}", number).name for number in range(seeds)]
     _report(joined, explain)
+    if alone:
+        out.print(
+            f"of each seed's members alone: {', '.join(alone)}; `asdzoo evaluate --run {run}` shows their mean and spread"
+        )
     out.print(f"written: {run / 'ensembles' / f'{joined.name}.yaml'}, {opened.score_path(joined.name)}")
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from fusion.ensemble import Ensemble
-from fusion.evaluation import Evaluation, Family
+from fusion.evaluation import Evaluation, place
 from fusion.explain_auc import Explained
 from fusion.intervals import Difference, Interval
 from fusion.normal_only import FromNormals
+from fusion.over_seeds import Family
 from fusion.papers import Beside
 from zoo.console import table
 from zoo.data.years import OWN
@@ -17,18 +18,29 @@ from zoo.data.years import OWN
 MOST_COLUMNS = 8  # members side by side
 
 
-def by_machine(evaluations: Sequence[Evaluation]) -> Table:
-    """AUC source, AUC target, pAUC and hmean of each system on each section; one AUC where no machine has domains."""
+def by_machine(evaluations: Sequence[Evaluation], found: Sequence[Family] = ()) -> Table:
+    """AUC source, AUC target, pAUC and hmean of each system on each section; one AUC where no machine has domains.
+
+    Of a system with several seeds first the means over them, then, as `together`, the mean of their scores.
+    """
+    frames = [(one.frame, one.intervals, f"mean of {one.seeds}") for one in found]
+    of_seeds = {one.system for one in found}
+    frames += [(one.frame, one.intervals, "together" if one.system in of_seeds else "") for one in evaluations]
+    frames.sort(key=lambda entry: str(entry[0]["system"].iloc[0]))  # stable: means stay first
+    domains = any(frame["auc_target"].notna().any() for frame, _, _ in frames)
+    aucs = ["auc_source", "auc_target"] if domains else ["auc_source"]
     rows = []
-    domains = any(evaluation.frame["auc_target"].notna().any() for evaluation in evaluations)
-    for evaluation in evaluations:
-        for row, interval in zip(evaluation.frame.to_numpy().tolist(), evaluation.intervals, strict=True):
-            system, machine, section, *values = row
-            where = machine if section in ("", "00") else f"{machine} {section}"
-            shown = values if domains else [values[0], *values[2:]]
-            rows.append([system, where, *(None if math.isnan(value) else value for value in shown), _span(interval)])
-    aucs = ["AUC source", "AUC target"] if domains else ["AUC"]
-    return table("By machine", ["system", "machine", *aucs, "pAUC", "hmean", "95 % interval"], rows)
+    for frame, intervals, seeds in frames:
+        for row, interval in zip(frame.to_dict("records"), intervals, strict=True):
+            where = place(row["machine"], row["section"])
+            figures = [None if math.isnan(row[key]) else row[key] for key in (*aucs, "pauc", "hmean")]
+            over = [row.get("spread"), row.get("worst")]
+            rows.append(
+                [row["system"], *([seeds or None] if found else []), where, *figures, _span(interval), *(over if found else [])]
+            )
+    columns = ["system", *(["seeds"] if found else []), "machine", *(["AUC source", "AUC target"] if domains else ["AUC"])]
+    columns += ["pAUC", "hmean", "95 % interval", *(["spread", "worst seed"] if found else [])]
+    return table("By machine", columns, rows)
 
 
 def _span(interval: Interval | None) -> str | None:
@@ -66,18 +78,21 @@ def official_scores(
 
 
 def families(found: Sequence[Family]) -> Table:
-    """Systems that were trained with several seeds: what a new seed alone changes, and differences in that unit."""
+    """What has several seeds: the mean over them, what a new seed alone changes, and differences in that unit."""
     rows = [
         [
             one.system,
             one.seeds,
             one.mean,
+            _span(one.interval),
             one.spread,
+            one.worst,
             None if one.less is None else f"{one.less:+.4f} ({one.spreads:.1f} spreads)",
         ]
         for one in found
     ]
-    return table("Over seeds", ["system", "seeds", "mean", "spread", "less the best mean"], rows)
+    columns = ["system", "seeds", "mean", "95 % interval", "spread", "worst seed", "less the best mean"]
+    return table("Over seeds, each by itself", columns, rows)
 
 
 def beside_papers(rows: Sequence[Beside]) -> Table:

@@ -22,7 +22,7 @@ from zoo.data.groups import group_of, load_groups
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import write_text
 from zoo.papers import Published
-from zoo.scores import families_of
+from zoo.scores import families_of, family_of
 
 OTHERS = "others"
 Weights = dict[str, float]  # by member
@@ -135,6 +135,22 @@ class Ensemble(Frozen):
             "published": [],
         }
         return self.model_copy(update=changed), [f"without {', '.join(missing)}: the other members' weights are scaled up"]
+
+    def of_families(self) -> Self:
+        """The ensemble in which the weights of a system's seeds are one, the system's."""
+
+        def summed(weights: Weights) -> Weights:
+            found: Weights = {}
+            for member, weight in weights.items():
+                found[family_of(member)] = found.get(family_of(member), 0.0) + weight
+            return found
+
+        changed = {
+            "weights": {key: summed(weights) for key, weights in self.weights.items()},
+            "development": {key: summed(weights) for key, weights in self.development.items()},
+            "members": {},
+        }
+        return self.model_copy(update=changed)
 
     def _shared_by(self, seeds: Mapping[str, Sequence[str]]) -> Self:
         """The ensemble in which each of these members stands for those that were trained with its seeds."""

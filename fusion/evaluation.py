@@ -17,19 +17,19 @@ from fusion.intervals import (
     Difference,
     Interval,
     differences,
-    jackknife,
     official_interval,
     organisers_half_width,
-    without_each,
+    section_interval,
 )
 from fusion.metrics import Floats, harmonic_mean
 from fusion.official import Section, find_sections, mean_of, official_score, section_values
-from fusion.run_scores import scored_names, trained_systems
+from fusion.over_seeds import Family, families, of_one_seed, pooled_spread
+from fusion.run_scores import scored_names
 from fusion.upkeep import older_tables
 from zoo.errors import unknown_name
 from zoo.files import whole_file
 from zoo.running.folder import Run
-from zoo.scores import ScoreTable, families_of
+from zoo.scores import ScoreTable
 
 COLUMNS = ["system", "machine", "section", "auc_source", "auc_target", "pauc", "hmean"]
 
@@ -69,19 +69,15 @@ def evaluate(table: ScoreTable, system: str) -> Evaluation:
         [system, section.machine, section.section, *_shown(value), float(mean_of(value, table.year))]
         for section, value in zip(sections, values, strict=True)
     ]
-    intervals = [
-        section_interval(_scores(frame, section), section, value, table.year)
-        for section, value in zip(sections, values, strict=True)
-    ]
+    intervals = [section_interval(_scores(frame, section), section, table.year) for section in sections]
     overall = official_interval(frame["score"].to_numpy(), sections, table.year)
     rows.append([system, "all", "", *_overall(rows), official(values, sections, table.year)])
     return Evaluation(system, pd.DataFrame(rows, columns=COLUMNS), [*intervals, overall], _organisers(frame, sections), notes)
 
 
-def section_interval(scores: Floats, section: Section, values: Floats, year: str) -> Interval | None:
-    """95 % interval of the mean of a section's numbers, which are `values`; None where some kind of clip occurs once."""
-    without = without_each(scores, section, year)
-    return None if without is None else jackknife(float(mean_of(values, year)), mean_of(without, year))
+def place(machine: str, section: str) -> str:
+    """What a row is called: the machine, and the section where it is another than the usual one."""
+    return machine if section in ("", "00") else f"{machine} {section}"
 
 
 def _organisers(frame: pd.DataFrame, sections: Sequence[Section]) -> float | None:
@@ -107,8 +103,11 @@ def _overall(rows: Sequence[Sequence[object]]) -> list[float]:
     return [float(harmonic_mean(column[~np.isnan(column)])) if not np.isnan(column).all() else np.nan for column in columns.T]
 
 
-def less_than_best(tables: Mapping[str, ScoreTable]) -> dict[str, Difference | None]:
-    """For each system how its official score compares with the best one's, None where it scored other clips than the best."""
+def less_than_best(tables: Mapping[str, ScoreTable], among: Sequence[str] = ()) -> dict[str, Difference | None]:
+    """For each system how its official score compares with the best one's, None where it scored other clips than the best.
+
+    The best is one of `among`, or of all.
+    """
     frames = {system: table.frame[table.frame["system"] == system].reset_index(drop=True) for system, table in tables.items()}
     year = next(iter(tables.values())).year
     sections = {system: find_sections(frame, year)[0] for system, frame in frames.items()}
@@ -121,7 +120,7 @@ def less_than_best(tables: Mapping[str, ScoreTable]) -> dict[str, Difference | N
     }
     if not official_scores:
         return dict.fromkeys(tables)
-    best = max(official_scores, key=lambda system: official_scores[system])
+    best = max([name for name in among if name in official_scores] or official_scores, key=lambda one: official_scores[one])
     keys = ["machine", "section", "split", "clip", "label", "domain"]
     alike = [system for system in official_scores if frames[system][keys].equals(frames[best][keys])]
     scores = np.stack([frames[system]["score"].to_numpy() for system in alike])
@@ -130,47 +129,24 @@ def less_than_best(tables: Mapping[str, ScoreTable]) -> dict[str, Difference | N
 
 
 @dataclass(frozen=True)
-class Family:
-    """Official scores of one system over its seeds."""
-
-    system: str
-    seeds: int
-    mean: float
-    spread: float  # standard deviation over the seeds
-    less: float | None  # mean less that of the best family; None for the best
-    spreads: float  # the same in spreads, those of all families pooled
-
-
-def families(scores: Mapping[str, float]) -> list[Family]:
-    """The systems that occur with several seeds, best mean first; scores by name of the score table."""
-    values = {name: np.array([scores[member] for member in members]) for name, members in families_of(scores).items()}
-    values = {name: own for name, own in values.items() if len(own) > 1}
-    if not values:
-        return []
-    pooled = float(np.sqrt(np.mean([own.var(ddof=1) for own in values.values()])))
-    best = max(values, key=lambda name: float(values[name].mean()))
-    found = []
-    for name, own in sorted(values.items(), key=lambda pair: -float(pair[1].mean())):
-        less = float(own.mean() - values[best].mean())
-        spreads = abs(less) / pooled if pooled > 0 else 0.0 if less == 0 else float("inf")
-        spread = float(own.std(ddof=1))
-        found.append(Family(name, len(own), float(own.mean()), spread, None if name == best else less, spreads))
-    return found
-
-
-@dataclass(frozen=True)
 class RunEvaluation:
     """Systems and ensembles of one run, judged."""
 
     judged: list[Evaluation]  # those that could be scored
-    compared: dict[str, Difference | None]  # by system: how it compares with the best of them
-    families: list[Family]  # systems with several seeds
+    alone: frozenset[str]  # of these, tables of one seed that nobody asked for by name: their family is shown for them
+    compared: dict[str, Difference | None]  # by system: how it compares with the best of those that are shown
+    families: list[Family]  # systems and ensembles with several seeds
     notes: list[str]
+
+    @property
+    def shown(self) -> list[Evaluation]:
+        """What a reader sees; every seed by itself stands in evaluation.csv."""
+        return [one for one in self.judged if one.system not in self.alone]
 
     @property
     def spread(self) -> float | None:
         """Standard deviation of a score over seeds, those of all families pooled; None without seeds."""
-        return float(np.sqrt(np.mean([one.spread**2 for one in self.families]))) if self.families else None
+        return pooled_spread(self.families) if self.families else None
 
 
 def evaluate_run(run: Run, names: Sequence[str] | None = None) -> RunEvaluation:
@@ -187,20 +163,24 @@ def evaluate_run(run: Run, names: Sequence[str] | None = None) -> RunEvaluation:
     frames = [evaluation.frame for evaluation in evaluations if len(evaluation.frame)]
     with whole_file(run.folder / "evaluation.csv") as aside:
         (pd.concat(frames) if frames else pd.DataFrame(columns=COLUMNS)).to_csv(aside, index=False, lineterminator="\n")
-    shown = [evaluation for evaluation in evaluations if not names or evaluation.system in names]
-    judged = [evaluation for evaluation in shown if evaluation.score is not None]
-    compared = less_than_best({evaluation.system: scores[evaluation.system] for evaluation in judged}) if judged else {}
-    official_scores = {evaluation.system: evaluation.score for evaluation in judged if evaluation.score is not None}
+    chosen = [evaluation for evaluation in evaluations if not names or evaluation.system in names]
+    judged = [evaluation for evaluation in chosen if evaluation.score is not None]
+    seeds = {member for name, members in of_one_seed(known).items() if name in (names or known) for member in members}
+    of_seeds, odd = families(
+        {one.system: one.frame for one in evaluations if one.system in seeds and one.score is not None}, scores
+    )
+    alone = frozenset(member for one in of_seeds for member in one.members if member not in (names or []))
+    shown = [one.system for one in judged if one.system not in alone]
+    compared = less_than_best({one.system: scores[one.system] for one in judged}, shown) if judged else {}
     bare = run.info().cannot_score
     notes = [
         *older_tables(run, names or known),
         *([bare] if bare else []),
-        *(note for evaluation in shown for note in evaluation.notes),
-        *below_chance(official_scores),
+        *(note for evaluation in chosen for note in evaluation.notes),
+        *odd,
+        *below_chance({one.system: one.score for one in judged if one.score is not None}),
     ]
-    own = set(trained_systems(run))  # the mean of a system's seeds, which has its name, is none of them
-    of_seeds = families({name: score for name, score in official_scores.items() if name in own})
-    return RunEvaluation(judged, compared, of_seeds, list(dict.fromkeys(notes)))
+    return RunEvaluation(judged, alone, compared, of_seeds, list(dict.fromkeys(notes)))
 
 
 def below_chance(scores: Mapping[str, float]) -> list[str]:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from fusion.metrics import MAX_FPR, Bools, Floats, checked, standardised
-from fusion.official import Section, official_score, section_values
+from fusion.official import Section, mean_of, official_score, section_values
 from zoo.errors import AsdzooError
 
 LEVEL = 0.95
@@ -160,27 +160,44 @@ def without_each(scores: Floats, section: Section, year: str) -> Floats | None:
 
 
 def official_interval(scores: Floats, sections: Sequence[Section], year: str) -> Interval | None:
-    """95 % jackknife interval of the official score of one system; scores (rows of the table,).
+    """95 % jackknife interval of the official score of one system, scores (rows of the table,), or of the mean over several.
 
-    The variance adds up over strata (Arvesen 1969). It says how sure the score is for *these* machines, not for others.
+    Of several, such as the seeds of one system, scores are (systems, rows); each clip is left out of all of them at once. The
+    variance adds up over strata (Arvesen 1969). It says how sure the score is for *these* machines, not for others.
     None where some kind of clip occurs once only.
     """
-    machines = [section.machine for section in sections]
-    whole = [section_values(scores[section.rows], section, year) for section in sections]
-    centre = float(official_score(whole, machines, year))
+    machines, each = [section.machine for section in sections], np.atleast_2d(scores)
+    whole = [[section_values(own[section.rows], section, year) for section in sections] for own in each]
+    centre = float(np.mean([official_score(values, machines, year) for values in whole]))
     variance = 0.0
     for position, section in enumerate(sections):
-        changed = without_each(scores[section.rows], section, year)
-        if changed is None:
-            return None
-        values = [np.broadcast_to(value, (len(changed), len(value))) for value in whole]
-        values[position] = changed
-        official = official_score(values, machines, year)
+        without = []
+        for own, values in zip(each, whole, strict=True):
+            changed = without_each(own[section.rows], section, year)
+            if changed is None:
+                return None
+            beside = [np.broadcast_to(value, (len(changed), len(value))) for value in values]
+            beside[position] = changed
+            without.append(official_score(beside, machines, year))
+        official = np.mean(without, axis=0)
         for stratum in strata(section):
-            own = official[stratum]
-            variance += (len(own) - 1) / len(own) * float(((own - own.mean()) ** 2).sum())
+            left = official[stratum]
+            variance += (len(left) - 1) / len(left) * float(((left - left.mean()) ** 2).sum())
     quantile = float(stats.norm.ppf((1 + LEVEL) / 2))
     return _within_bounds(centre, centre, quantile * variance**0.5, quantile, sum(len(section.rows) for section in sections))
+
+
+def section_interval(scores: Floats, section: Section, year: str) -> Interval | None:
+    """95 % jackknife interval of the mean of a section's numbers, scores (clips of the section,), or of the mean over several.
+
+    Of several systems scores are (systems, clips of the section). None where some kind of clip occurs once only.
+    """
+    each = np.atleast_2d(scores)
+    without = [changed for own in each if (changed := without_each(own, section, year)) is not None]
+    if len(without) < len(each):
+        return None
+    whole = float(np.mean([mean_of(section_values(own, section, year), year) for own in each]))
+    return jackknife(whole, np.mean([mean_of(changed, year) for changed in without], axis=0))
 
 
 def strata(section: Section) -> Iterator[np.ndarray]:

@@ -17,7 +17,7 @@ from zoo.errors import AsdzooError, unknown_name
 from zoo.files import require_plain_name
 from zoo.running.folder import Run
 from zoo.running.marks import Mark
-from zoo.scores import families_of
+from zoo.scores import families_of, family_of
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ def join(
     name: str | None = None,
     skip_missing: bool = False,
     studies: Studies | None = None,
+    seed: int | None = None,
 ) -> Joined:
     """Fuse the scores of a run and write ensembles/NAME.yaml and scores/NAME.csv; the caller holds the run's lock.
 
@@ -49,10 +50,12 @@ def join(
     filed         machine -> group, beyond those of a given ensemble
     skip_missing  members that were not trained, or not on each machine, are left out
     studies       where candidates are searched (see `fit_ensemble`)
+    seed          of systems with several seeds only this one's table takes part; those with fewer begin anew
 
     Raises: AsdzooError for unknown names, a name that is taken, members without scores, and tables that do not fit.
     """
-    trained, notes = trained_systems(run), list[str]()
+    every, notes = trained_systems(run), list[str]()
+    trained = every if seed is None else [members[seed % len(members)] for members in families_of(every).values()]
     if isinstance(way, Plan):
         found, given = "fused", None
         members: Sequence[str] = _chosen(systems, trained)
@@ -62,9 +65,9 @@ def join(
         found, given = find_ensemble(way, run.folder / "ensembles")
         if filed:
             given = given.model_copy(update={"groups": {**given.groups, **filed}, "published": []})
-        given, notes = given.of_trained(trained, skip_missing)
+        given, notes = (given if seed is None else given.of_families()).of_trained(trained, skip_missing)
         members = given.systems
-    name = _free_name(found if name is None else name, trained)
+    name = _free_name(found if name is None else name, every)
     tables = {member: run.scores(member) for member in members}
     calibrate_by = way.calibrate_by if isinstance(way, Plan) else given.calibrate_by if given else "machine"
     stacked = stack(tables, partial=skip_missing, calibrate_by=calibrate_by)
@@ -92,6 +95,25 @@ def join(
     with run.writing(name, fused):
         write_ensemble(ensemble, ensemble_path(run.folder, name))
     return Joined(name, ensemble, stacked, list(dict.fromkeys(notes)), marks)
+
+
+def seeds_of(run: Run, way: Plan | str, systems: Sequence[str] | None = None) -> int:
+    """With how many seeds the members of an ensemble were trained, at most; `way` and `systems` as for `join`.
+
+    Raises: AsdzooError where a seed is named by itself.
+    """
+    trained = trained_systems(run)
+    if isinstance(way, Plan):
+        members = _chosen(systems, trained)
+    else:
+        wanted = {family_of(member) for member in find_ensemble(way, run.folder / "ensembles")[1].systems}
+        members = [name for name in trained if family_of(name) in wanted]
+    single = [name for name in systems or () if name in trained and len(families_of(trained)[family_of(name)]) > 1]
+    if single:
+        raise AsdzooError(
+            f"{single[0]} is one seed of {family_of(single[0])}", f"name {family_of(single[0])}, or leave out --each-seed"
+        )
+    return max((len(own) for own in families_of(members).values()), default=1)
 
 
 def _chosen(systems: Sequence[str] | None, trained: Sequence[str]) -> list[str]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fusion.ensemble import ensemble_path, read_ensemble
-from fusion.evaluation import official, section_interval
-from fusion.intervals import Interval, official_interval
+from fusion.evaluation import official
+from fusion.intervals import Interval, official_interval, section_interval
 from fusion.metrics import harmonic_mean, plain_metrics
 from fusion.official import Section, find_sections, mean_of, section_values
 from zoo.config import parse
@@ -135,7 +135,7 @@ def _compared(name: str, record: Published, scores: np.ndarray, found: Sequence[
         if len(own) == 1:
             value = values[machine, own[0].section]
             ours = float(mean_of(value, year))
-            interval = section_interval(scores[own[0].rows], own[0], value, year)
+            interval = section_interval(scores[own[0].rows], own[0], year)
         else:
             ours = official([values[machine, one.section] for one in own], own, year)
             interval = official_interval(scores, own, year)

@@ -74,6 +74,7 @@ def evaluate(
     ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the figures in full precision.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    markdown: Annotated[Path | None, typer.Option(help="Write one table of all in Markdown, by machine, for a page.")] = None,
     pseudo_labels: Annotated[
         Path | None,
         typer.Option(
@@ -94,10 +95,12 @@ def evaluate(
     if package is None and truth is None:
         if as_json and explain is not None:
             raise AsdzooError("--json has no --explain for a run", "leave out one of them")
-        fusion.cli.evaluate_run(names, run, csv, as_json)
+        fusion.cli.evaluate_run(names, run, csv, as_json, markdown)
         if explain is not None:
             fusion.cli.explain_run(names, run, explain)
         return
+    if markdown is not None:
+        raise AsdzooError("--markdown is a table of a run", "leave it out for a package, --csv has its figures")
     if package is None or truth is None:
         raise AsdzooError("a package and the truth belong together", "asdzoo evaluate --package FILE --truth DIR")
     from submission.checking.cli import evaluate_package

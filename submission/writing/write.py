@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from fusion.ensemble import ensemble_path
+from fusion.over_seeds import of_one_seed
 from fusion.upkeep import older_tables
 from submission.checking.check import Expected, check
 from submission.checking.faults import Findings
@@ -52,12 +53,13 @@ class Submission:
 
 
 def choose(run: Run, names: Sequence[str]) -> list[str]:
-    """The score tables to submit, in order: those named, or all ensembles of the run.
+    """The score tables to submit, in order: those named, or all ensembles of the run but those of one seed each.
 
     Raises: AsdzooError for none, more than four, one named twice, or one that the run does not have.
     """
     known = run.score_names()
-    chosen = list(names) or [name for name in known if ensemble_path(run.folder, name).exists()]
+    alone = {member for members in of_one_seed(known).values() for member in members}
+    chosen = list(names) or [name for name in known if ensemble_path(run.folder, name).exists() and name not in alone]
     if not chosen:
         raise AsdzooError(
             f"{run.folder} has no ensemble to submit",

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.evaluation import COLUMNS, evaluate, evaluate_run, families, less_than_best
+from fusion.evaluation import COLUMNS, evaluate, evaluate_run, less_than_best
 from fusion.metrics import domain_metrics, harmonic_mean
 from submission.cli import main
 from tests.fusion.runs import MACHINES, make_run, make_table, usual_run
@@ -80,26 +80,6 @@ def test_evaluation_of_a_run_from_python(tmp_path: Path) -> None:
     assert [one.system for one in found.judged] == ["beta"]
     assert found.judged[0].score == evaluate(run.scores("beta"), "beta").score
     assert set(pd.read_csv(tmp_path / "evaluation.csv")["system"]) == {"alpha", "beta", "gamma"}
-
-
-def test_seeds_have_a_mean_and_a_spread(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tables = {f"alpha.s{seed}": make_table(f"alpha.s{seed}", MACHINES) for seed in range(3)}
-    tables |= {f"beta.s{seed}": make_table(f"beta.s{seed}", dict.fromkeys(MACHINES, 1.6)) for seed in range(2)}
-    run = make_run(tmp_path, {**tables, "gamma": make_table("gamma", MACHINES)})
-    assert command(tmp_path) == 0
-    scores = {name: evaluate(run.scores(name), name).score or 0.0 for name in tables}
-    best, other = families(scores)
-    assert (best.system, best.seeds, best.less) == ("beta", 2, None)
-    alpha = np.array([scores[f"alpha.s{seed}"] for seed in range(3)])
-    beta = np.array([scores[f"beta.s{seed}"] for seed in range(2)])
-    assert (other.mean, other.spread) == pytest.approx((alpha.mean(), alpha.std(ddof=1)))
-    assert other.less == pytest.approx(alpha.mean() - beta.mean())
-    pooled = ((alpha.var(ddof=1) + beta.var(ddof=1)) / 2) ** 0.5
-    assert other.spreads == pytest.approx((beta.mean() - alpha.mean()) / pooled)
-    printed = capsys.readouterr().out
-    assert "Over seeds" in printed
-    assert f"{alpha.mean():.4f}" in printed
-    assert f"({other.spreads:.1f} spreads)" in printed
 
 
 def test_scores_below_chance_are_said_to_be_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
