@@ -1,7 +1,7 @@
 """From the score tables of a run to an ensemble: weights by group, found on the labelled machines."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -13,7 +13,7 @@ from fusion.metrics import Floats
 from fusion.normal_only import judged_by_normals
 from fusion.objective import Objective, Parts
 from fusion.search import METHODS, SETTINGS, Method, Problem
-from fusion.simplex import STEP, lattice, on_simplex, starts
+from fusion.simplex import STEP, lattice
 from fusion.study import LABEL_BLIND, Studies
 from zoo.data.groups import group_of, load_groups
 from zoo.errors import listed, unknown_name
@@ -86,19 +86,25 @@ def fit_ensemble(stacked: Stack, plan: Plan, studies: Studies | None = None) -> 
 
 
 def _problem(objective: Objective, keys: Mapping[str, str], plan: Plan, studies: Studies) -> Problem:
-    """Label-blind candidates are judged once for all vectors and folds; adaptive samplers search for each anew."""
+    """Label-blind candidates are judged once for all vectors and folds; adaptive samplers search for each anew.
+
+    Settings are always chosen on label-blind candidates: what an adaptive sampler proposed has seen every machine that
+    the choice would leave out.
+    """
     count, machines = len(objective.systems), objective.machines
     if plan.method != "averaged" or min(count, len(machines)) == 1:
         candidates = lattice(count, round(1 / STEP)) if plan.method == "grid" else np.full((1, count), 1 / count)
         return Problem(objective, objective.judge(candidates), keys)
     settings = studies.settings(SETTINGS, len(set(keys.values())) > 1)
+    blind = studies if studies.sampler in LABEL_BLIND else replace(studies, sampler=LABEL_BLIND[0])
+    parts = blind.candidates(objective, machines, np.ones(len(machines)))
     if studies.sampler in LABEL_BLIND:
-        return Problem(objective, studies.candidates(objective, machines, np.ones(len(machines))), keys, settings)
+        return Problem(objective, parts, keys, settings)
 
     def propose(machines: Sequence[str], importance: Floats, key: str) -> Parts:
         return studies.candidates(objective, machines, importance, key)
 
-    return Problem(objective, objective.judge(on_simplex(starts(count))), keys, settings, propose)
+    return Problem(objective, parts, keys, settings, propose)
 
 
 def _folds(machines: Sequence[str], plan: Plan) -> dict[str, list[str]]:

@@ -52,10 +52,13 @@ Propose = Callable[[Sequence[str], Floats, str], Parts]  # machines, importance 
 
 @dataclass(frozen=True)
 class Problem:
-    """Candidates judged on the labelled machines that may be used, and which machines share a vector."""
+    """Candidates judged on the labelled machines that may be used, and which machines share a vector.
+
+    Settings are chosen on `parts` also where `propose` searches: what that brings has seen each machine it was given.
+    """
 
     objective: Objective
-    parts: Parts  # of the candidates, on these machines
+    parts: Parts  # of candidates that know no label, on these machines
     group: Mapping[str, str]  # machine -> key of its vector: a named group, or OTHERS
     settings: Sequence[Setting] = (USUAL,)  # to choose from, the usual one first
     propose: Propose | None = None  # searches candidates for one vector; without it, `parts` serve all of them
@@ -133,14 +136,13 @@ def _averaged(problem: Problem) -> Solution:
     trust = trust_in(len(problem.machines))
     if trust == 0:
         return _equal(problem)
-    pools = {key: problem.candidates(key) for key in problem.keys}
-    setting = chosen_setting(replace(problem, parts=pools[OTHERS]) if problem.propose else problem)
+    setting = chosen_setting(problem)
     if np.isinf(setting.temperature):
         return _equal(problem)
     vectors = {}
-    for key, parts in pools.items():
+    for key in problem.keys:
         importance = problem.importance(key, setting.outside)
-        path = _removals(problem, mean_of_candidates(parts, importance, setting.temperature), importance)
+        path = _removals(problem, mean_of_candidates(problem.candidates(key), importance, setting.temperature), importance)
         found = _stopped(path, _needed(setting.harm, problem))
         kept = (found > 0) / np.count_nonzero(found)
         vectors[key] = rounded(trust * found + (1 - trust) * kept)

@@ -10,7 +10,8 @@ tpe    tree-structured Parzen estimator, multivariate [Bergstra et al., NIPS 201
 cmaes  covariance matrix adaptation [Hansen, arXiv:1604.00772], by the package cmaes
 
 tpe and cmaes go where the score is good, and the score knows its machines: each weight vector, and each machine held out, has a
-study of its own that never sees the machine it is held out for.
+study of its own that never sees the machine it is held out for. What is chosen by leaving machines out within a fold, the
+settings of `fusion.search`, is chosen on a qmc study beside them.
 
 Studies are kept in a journal in the run folder. A search that was killed, or is asked for more trials, is replayed: the sampler
 proposes the same candidates again, and those that were judged before are not judged anew. With a storage of one's own
