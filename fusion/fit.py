@@ -95,14 +95,15 @@ def _problem(objective: Objective, keys: Mapping[str, str], plan: Plan, studies:
     if plan.method != "averaged" or min(count, len(machines)) == 1:
         candidates = lattice(count, round(1 / STEP)) if plan.method == "grid" else np.full((1, count), 1 / count)
         return Problem(objective, objective.judge(candidates), keys)
-    settings = studies.settings(SETTINGS, len(set(keys.values())) > 1)
+    grouped = len(set(keys.values())) > 1
+    settings = studies.settings(SETTINGS, grouped)
     blind = studies if studies.sampler in LABEL_BLIND else replace(studies, sampler=LABEL_BLIND[0])
     parts = blind.candidates(objective, machines, np.ones(len(machines)))
     if studies.sampler in LABEL_BLIND:
         return Problem(objective, parts, keys, settings)
 
     def propose(machines: Sequence[str], importance: Floats, key: str) -> Parts:
-        return studies.candidates(objective, machines, importance, key)
+        return studies.candidates(objective, machines, importance, key if grouped else "")
 
     return Problem(objective, parts, keys, settings, propose)
 

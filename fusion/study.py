@@ -1,9 +1,9 @@
-"""The search for weights as Optuna studies (the only importer of optuna).
+"""The search for weights as Optuna studies (with `fusion.storage` the only importer of optuna).
 
 Optuna's samplers propose every candidate through ask and tell, in batches that the vectorised metric judges at once. A trial's
-parameters are a number in 0..1 for each system (`fusion.simplex` says how they become weights), its value is the official score
-on the machines of the study, and its user attributes are the weights, each machine's score, and the score of the machine that
-the study holds out: `optuna-dashboard RUN/ensembles/study.log` shows them all.
+parameters are a quantile in 0..1 for each system (`fusion.simplex` says how they become weights), its value is the official
+score on the machines of the study, and its user attributes are the weights, each machine's score, and the score of the machine
+that the study holds out: `optuna-dashboard RUN/ensembles/study.log` shows them all.
 
 qmc    Sobol' points. They know no label, so one study serves all weight vectors and all folds of a cross-validation
 tpe    tree-structured Parzen estimator, multivariate [Bergstra et al., NIPS 2011]
@@ -18,7 +18,6 @@ proposes the same candidates again, and those that were judged before are not ju
 (`--storage`), which several hosts may share, the studies live there, and each host adds trials until there are enough.
 """
 
-import json
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,18 +32,20 @@ from fusion.metrics import Floats
 from fusion.objective import Objective, Parts
 from fusion.search import USUAL, Setting
 from fusion.simplex import on_simplex, starts
+from fusion.storage import private, shared, written
+from zoo.data.years import OWN
 from zoo.errors import AsdzooError
 from zoo.files import fingerprint
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.storages import BaseStorage
 
 Sampler = Literal["qmc", "tpe", "cmaes"]
 SAMPLERS: tuple[Sampler, ...] = get_args(Sampler)
 TRIALS = 512
 LABEL_BLIND: tuple[Sampler, ...] = ("qmc",)
 _BATCH = {"qmc": 128, "tpe": 32, "cmaes": 16}  # an adaptive sampler learns between batches
+PARTS = "summands"  # user attribute: what each machine adds to the (harmonic) mean, to carry a search on with
 _LARGEST = 0.9999  # the gamma quantile of 1 is infinite
 
 Bar = Callable[[Iterable[int], int], Iterable[int]]  # counts trials, and how many there will be
@@ -70,7 +71,7 @@ class Studies:
     def candidates(self, objective: Objective, machines: Sequence[str], importance: Floats, about: str = "") -> Parts:
         """Candidates for a good score on `machines`, each counted by its `importance`, judged on them.
 
-        `about` names the weight vector in the study's name; the machines that are not counted are named there by themselves.
+        `about` names the weight vector in the study's name; the machines that are held out are named there by themselves.
         Raises: AsdzooError for fewer trials than systems, and when the storage cannot be used.
         """
         first = starts(len(objective.systems))
@@ -79,10 +80,9 @@ class Studies:
                 f"{self.trials} trials cannot try {len(objective.systems)} systems", f"--trials {max(TRIALS, 4 * len(first))}"
             )
         held_out = [machine for machine in objective.machines if machine not in machines]
-        without = f"-without-{'-'.join(held_out)}" if held_out else ""
-        name = f"{study_name(objective)}-{self.sampler}-{self.seed}{f'-{about}' if about else ''}{without}"
+        name = study_name(objective, self.sampler, self.seed, about, held_out)
         counted = np.array([importance[list(machines).index(one)] if one in machines else 0.0 for one in objective.machines])
-        with _quiet():
+        with _quiet(), written(self.storage):
             judged = _Search(self, objective, counted, held_out, name).run(first)
         return judged.on(machines)
 
@@ -119,27 +119,26 @@ class _Search:
 
         way, start = self.way, time.monotonic()
         ranges: dict[str, optuna.distributions.BaseDistribution] = {
-            system: optuna.distributions.FloatDistribution(0, _LARGEST) for system in self.objective.systems
+            name: optuna.distributions.FloatDistribution(0, _LARGEST) for name in self._parameters
         }
         study, kept = self._open()
-        known = _judged(kept) if kept else {}
+        known = self._judged(kept) if kept else {}
         if not study.get_trials(deepcopy=False):
             for point in first:
-                study.enqueue_trial(dict(zip(self.objective.systems, map(float, point), strict=True)))
+                study.enqueue_trial(dict(zip(self._parameters, map(float, point), strict=True)))
         for size in self._batches(study, len(first), start):
             trials = [study.ask(ranges) for _ in range(size)]
-            points = np.array([[trial.params[system] for system in self.objective.systems] for trial in trials])
+            points = np.array([self._point(trial) for trial in trials])
             self._tell(study, trials, points, known)
             if kept:
                 new = study.get_trials(deepcopy=False)[trials[0].number :]
-                kept.add_trials([trial for trial in new if _key(trial.params.values()) not in known])
-        done = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished() and "sums" in trial.user_attrs]
+                kept.add_trials([trial for trial in new if self._point(trial) not in known])
+        done = self._judged(study)
         if len(done) < way.trials:
             way.notes.append(f"the search stopped after {way.timeout:g} s with {len(done)} of {way.trials} trials")
-        weights = on_simplex(np.array([[trial.params[system] for system in self.objective.systems] for trial in done]))
+        weights = on_simplex(np.array(list(done)))
         whole = self.objective.judge(weights[:1])
-        sums = np.array([trial.user_attrs["sums"] for trial in done])
-        return Parts(whole.machines, weights, sums, whole.counts, whole.harmonic)
+        return Parts(whole.machines, weights, np.array(list(done.values())), whole.counts, whole.harmonic)
 
     def _open(self) -> "tuple[optuna.Study, optuna.Study | None]":
         """The study to ask, and the one of the run's journal to keep its trials in."""
@@ -148,17 +147,31 @@ class _Search:
         sampler = _sampler(self.way.sampler, self.way.seed, len(self.objective.systems))
         settings: dict[str, Any] = {"study_name": self.name, "direction": "maximize", "load_if_exists": True}
         if self.way.storage is not None:
-            study = optuna.create_study(storage=_shared(self.way.storage), sampler=sampler, **settings)
+            study = optuna.create_study(storage=shared(self.way.storage), sampler=sampler, **settings)
             kept = None
         else:
             study = optuna.create_study(direction="maximize", sampler=sampler)
             journal = self.way.journal
-            kept = optuna.create_study(storage=_private(journal), **settings) if journal else None
+            kept = optuna.create_study(storage=private(journal), **settings) if journal else None
         for one in (study, kept):
             if one is not None and not one.user_attrs:
-                one.set_user_attr("machines", [machine for machine in self.objective.machines if machine not in self.held_out])
-                one.set_user_attr("held out", list(self.held_out))
+                one.set_metric_names(["score"])
+                for key, said in self._said():
+                    one.set_user_attr(key, said)
         return study, kept
+
+    @property
+    def _parameters(self) -> list[str]:
+        return [parameter(system) for system in self.objective.systems]
+
+    def _said(self) -> Iterator[tuple[str, object]]:
+        """What a reader of the study should know."""
+        yield "machines", [machine for machine in self.objective.machines if machine not in self.held_out]
+        if self.held_out:
+            yield "held out", list(self.held_out)
+        rule = "mean of AUC and pAUC" if self.objective.year == OWN else f"official score of {self.objective.year}"
+        yield "score", f"{rule} on the machines"
+        yield "quantile", "of a system's share, the larger the more; the trial's weights are those shares scaled to a sum of 1"
 
     def _batches(self, study: "optuna.Study", first: int, start: float) -> Iterator[int]:
         """Sizes of the batches that are left to ask for; none after the time is up."""
@@ -167,7 +180,7 @@ class _Search:
 
         def sizes() -> Iterator[int]:
             while True:
-                done = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+                done = len(self._judged(study))
                 late = way.timeout is not None and time.monotonic() - start > way.timeout
                 if done >= total or (late and done >= first):
                     return
@@ -175,11 +188,22 @@ class _Search:
 
         yield from way.bar(sizes(), total)
 
+    def _judged(self, study: "optuna.Study") -> dict[tuple[float, ...], list[float]]:
+        """By candidate, what its machines add to the score. Of hosts that begin at once each tries the first candidates."""
+        return {
+            self._point(trial): trial.user_attrs[PARTS]
+            for trial in study.get_trials(deepcopy=False)
+            if trial.state.is_finished() and PARTS in trial.user_attrs
+        }
+
+    def _point(self, trial: "optuna.Trial | optuna.trial.FrozenTrial") -> tuple[float, ...]:
+        return tuple(float(trial.params[name]) for name in self._parameters)
+
     def _tell(self, study: "optuna.Study", trials: "list[optuna.Trial]", points: Floats, known: dict[Any, list[float]]) -> None:
         """Judge a batch, and tell the study its scores; candidates in `known` are taken from there."""
         weights = on_simplex(points)
         whole = self.objective.judge(weights[:1])
-        sums = np.array([known.get(_key(point), np.full(len(whole.machines), np.nan)) for point in points])
+        sums = np.array([known.get(tuple(point.tolist()), np.full(len(whole.machines), np.nan)) for point in points])
         fresh = np.isnan(sums).any(axis=1)
         if fresh.any():  # the whole batch, so that a replay gives the same bits
             sums = np.where(fresh[:, None], self.objective.judge(weights).sums, sums)
@@ -190,34 +214,28 @@ class _Search:
             trial.set_user_attr("weights", {system: round(float(weight), 4) for system, weight in named})
             for machine, own in by_machine.items():
                 trial.set_user_attr(f"held out: {machine}" if machine in self.held_out else machine, float(own[row]))
-            trial.set_user_attr("sums", sums[row].tolist())
+            trial.set_user_attr(PARTS, sums[row].tolist())
             study.tell(trial, float(score))
 
 
-def study_name(objective: Objective) -> str:
-    """Names what the trials' values depend on: systems, scores, labels, rule."""
+def study_name(objective: Objective, sampler: Sampler, seed: int = 0, about: str = "", held_out: Sequence[str] = ()) -> str:
+    """For people, with a fingerprint of what the trials' values depend on: systems, scores, labels, rule."""
     digests = [
         [section.machine, section.section, scores.tobytes().hex(), section.anomalous.tolist(), _listed(section.target)]
         for section, scores in zip(objective.sections, objective.scores, strict=True)
     ]
-    return f"fuse-{fingerprint([objective.systems, objective.year, digests])}"
+    vector = f"weights of {about}" if about else "weights"
+    without = f", {' and '.join(held_out)} held out" if held_out else ""
+    return f"{vector} by {sampler}{without} (seed {seed}, scores {fingerprint([objective.systems, objective.year, digests])})"
+
+
+def parameter(system: str) -> str:
+    """Its name in a study."""
+    return f"{system} (quantile)"
 
 
 def _listed(mask: np.ndarray | None) -> list[bool] | None:
     return None if mask is None else [bool(value) for value in mask]
-
-
-def _key(point: Iterable[float]) -> tuple[float, ...]:
-    return tuple(map(float, point))
-
-
-def _judged(study: "optuna.Study") -> dict[Any, list[float]]:
-    """By candidate, what its machines add to the score."""
-    return {
-        _key(trial.params.values()): trial.user_attrs["sums"]
-        for trial in study.get_trials(deepcopy=False)
-        if "sums" in trial.user_attrs
-    }
 
 
 def _sampler(name: Sampler, seed: int, systems: int) -> "optuna.samplers.BaseSampler":
@@ -228,51 +246,6 @@ def _sampler(name: Sampler, seed: int, systems: int) -> "optuna.samplers.BaseSam
     if name == "tpe" or systems == 1:  # CMA-ES needs two dimensions
         return samplers.TPESampler(multivariate=True, seed=seed, n_startup_trials=64, constant_liar=False)
     return samplers.CmaEsSampler(seed=seed, popsize=_BATCH["cmaes"], warn_independent_sampling=False)
-
-
-def _private(path: Path) -> "BaseStorage":
-    """Optuna's journal file, less the lock and the fsync of each write.
-
-    The run's lock keeps other writers out, and trials that a power failure takes are judged again.
-    """
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    class Journal(JournalFileBackend):
-        def append_logs(self, logs: list[dict[str, Any]]) -> None:
-            with path.open("a", encoding="utf-8") as journal:
-                journal.writelines(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        _mend(path)
-    return JournalStorage(Journal(str(path)))
-
-
-def _shared(storage: str) -> "BaseStorage":
-    """A storage that several processes may write at once. Raises: AsdzooError when it cannot be opened."""
-    from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    try:
-        if "://" in storage:
-            return RDBStorage(storage)
-        Path(storage).parent.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFileBackend(storage))
-    except Exception as problem:  # whatever the database's own library raises
-        first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        raise AsdzooError(
-            f"the storage {storage} cannot be opened: {first}",
-            "--storage takes a URL like sqlite:///study.db or postgresql://host/name, or a path to a journal file",
-        ) from problem
-
-
-def _mend(path: Path) -> None:
-    """Take away a line that a killed process left cut short."""
-    text = path.read_bytes()
-    if not text.endswith(b"\n"):
-        with path.open("r+b") as journal:
-            journal.truncate(text.rfind(b"\n") + 1)
 
 
 @contextmanager

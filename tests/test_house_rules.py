@@ -12,7 +12,7 @@ HOMES = {  # a library, and the only files that may import it
     "peft": {"zoo/layers/lora.py"},
     "imblearn": {"zoo/detectors/_smote.py"},
     "pytest": {f"zoo/contracts/{name}.py" for name in ("__init__", "detectors", "encoders", "models")},
-    "optuna": {"fusion/study.py"},
+    "optuna": {"fusion/study.py", "fusion/storage.py"},
     "pyro": {"zoo/models/nf_cdee.py"},
     "submitit": {"zoo/running/executors/slurm.py"},
     "soxr": {"zoo/data/decoding.py"},

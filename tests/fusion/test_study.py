@@ -1,5 +1,6 @@
 """The search as Optuna studies: asked, told, kept, carried on, shared."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -103,11 +104,15 @@ def test_study_is_one_that_optuna_opens(tmp_path: Path) -> None:
     one = objective()
     parts = Studies(trials=60, journal=tmp_path / "study.log").candidates(one, ["gearbox", "fan"], np.ones(2), "periodic")
     (study,) = opened(tmp_path / "study.log")
-    assert study.study_name == f"{study_name(one)}-qmc-0-periodic-without-slider"
-    assert study.user_attrs == {"machines": ["fan", "gearbox"], "held out": ["slider"]}
+    assert study.study_name.startswith("weights of periodic by qmc, slider held out (seed 0, scores ")
+    assert study.study_name == study_name(one, "qmc", 0, "periodic", ["slider"])
+    assert study.user_attrs["machines"] == ["fan", "gearbox"]
+    assert study.user_attrs["held out"] == ["slider"]
+    assert study.metric_names == ["score"]
+    assert study.user_attrs["score"] == "official score of 2024 on the machines"
     assert study.best_value == pytest.approx(parts.score().max())
     best = study.best_trial
-    weights = on_simplex(np.array([[best.params[system] for system in one.systems]]))
+    weights = on_simplex(np.array([[best.params[f"{system} (quantile)"] for system in one.systems]]))
     assert best.user_attrs["weights"] == dict(zip(one.systems, np.round(weights[0], 4).tolist(), strict=True))
     for machine in MACHINES:
         figure = best.user_attrs[f"held out: {machine}" if machine == "slider" else machine]
@@ -129,10 +134,11 @@ def test_two_processes_share_a_storage(tmp_path: Path, storage: str) -> None:
         f"parts = searched(Studies(trials=8, storage={where!r}))\n"
         "assert len(parts.weights) >= 8\n"
     )
-    other = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
-    mine = searched(Studies(trials=8, storage=where))
-    assert other.wait(60) == 0
-    assert len(mine.weights) >= 8
+    root = Path(__file__).parents[2]
+    others = [subprocess.Popen([sys.executable, "-c", program], cwd=root) for _ in range(2)]  # at once: one makes the tables
+    assert [other.wait(60) for other in others] == [0, 0]
+    mine = searched(Studies(trials=24, storage=where))
+    assert len(np.unique(mine.weights, axis=0)) == len(mine.weights) >= 24
     np.testing.assert_allclose(mine.sums, objective().judge(mine.weights).sums)
     later = searched(Studies(trials=8, storage=where))
     assert len(later.weights) >= len(mine.weights)
@@ -144,6 +150,22 @@ def test_a_storage_that_cannot_be_opened() -> None:
     assert "sqlite:///study.db" in problem.value.hint
 
 
+def test_a_storage_that_fails_in_the_search(tmp_path: Path) -> None:
+    where = tmp_path / "study.db"
+    storage = f"sqlite:///{where}"
+    searched(Studies(trials=8, storage=storage))
+
+    def breaks(sizes: Iterable[int], total: int) -> Iterator[int]:
+        for size in sizes:
+            with sqlite3.connect(where) as database:
+                database.execute("drop table trial_params")
+            yield size
+
+    with pytest.raises(AsdzooError, match=r"study\.db fails: .*no such table: trial_params") as problem:
+        searched(Studies(trials=40, storage=storage, bar=breaks))
+    assert "the trials it has count" in problem.value.hint
+
+
 def test_too_few_trials() -> None:
     with pytest.raises(AsdzooError, match="3 trials cannot try 3 systems"):
         searched(Studies(trials=3))
@@ -151,8 +173,8 @@ def test_too_few_trials() -> None:
 
 def test_other_scores_are_another_study() -> None:
     first, second = objective(), objective(seed=1)
-    assert study_name(first) == study_name(objective())
-    assert study_name(first) != study_name(second)
+    assert study_name(first, "qmc") == study_name(objective(), "qmc")
+    assert study_name(first, "qmc") != study_name(second, "qmc")
 
 
 def test_settings_begin_with_the_usual_and_equal_weights() -> None:
