@@ -108,3 +108,17 @@ def fingerprint(value: Any) -> str:
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def cache_folder() -> Path:
+    """Where asdzoo keeps what it found out: ASDZOO_CACHE, or `asdzoo` in the system's folder for such things."""
+    if named := os.environ.get("ASDZOO_CACHE"):
+        return Path(named)
+    above = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
+    return Path(above or Path.home() / ".cache") / "asdzoo"
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,16 +1,18 @@
-"""Known checkpoints of pretrained encoders: where they are, how they come here, and whether a file is the one that was meant.
+"""Known checkpoints of pretrained encoders: where they are, and whether a file is the one that was meant.
 
-The table is `configs/checkpoints.yaml`; what a file holds is read by `zoo/checkpoints/reading.py`.
+The table is `configs/checkpoints.yaml`. `zoo/checkpoints/fetching.py` brings what it lists, `zoo/checkpoints/reading.py` reads
+what came.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from pydantic import PositiveInt, model_validator
 
+from zoo.checkpoints.kept import Kept, keep, kept, places, sums
 from zoo.config import Frozen, load_yaml, parse, shipped_configs
 from zoo.errors import AsdzooError, unknown_name
 
@@ -25,9 +27,14 @@ class Source(Frozen):
     endpoint: str | None = None  # a site that serves the same repositories; None: Hugging Face itself
 
     @property
+    def site(self) -> str:
+        """The name of the site, where it is another than Hugging Face; else empty."""
+        return "" if self.endpoint is None else self.endpoint.partition("://")[2]
+
+    @property
     def shown(self) -> str:
         """Its name for people."""
-        return self.repository if self.endpoint is None else f"{self.repository} at {self.endpoint.removeprefix('https://')}"
+        return f"{self.repository} at {self.site}" if self.site else self.repository
 
     @property
     def url(self) -> str:
@@ -65,15 +72,15 @@ class Known(Frozen):
 
     @model_validator(mode="after")
     def _a_sum_decides(self) -> "Known":
-        if self.mirrors and self.sha256 is None:
-            raise ValueError("mirrors without a sha256: nothing tells whether a copy is one")
+        if self.sha256 is None and any(mirror.repository for mirror in self.mirrors):
+            raise ValueError("a copy in another repository without a sha256: nothing tells whether it is one")
         return self
 
     @property
     def shown_size(self) -> str:
         """Size for people."""
         megabytes = self.megabytes if self.size is None else round(self.size / 1e6)
-        return "size unknown" if megabytes is None else f"{megabytes} MB"
+        return "unknown size" if megabytes is None else f"{megabytes} MB"
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -109,7 +116,7 @@ def cached(name: str) -> Path | None:
     """
     from huggingface_hub import try_to_load_from_cache
 
-    entry = _known(name)
+    entry = named(name)
     for source in entry.sources:
         found = [
             try_to_load_from_cache(source.repository, file, revision=source.revision, repo_type=source.repository_type)
@@ -120,69 +127,39 @@ def cached(name: str) -> Path | None:
     return None
 
 
-def fetch(name: str, failed: Callable[[str], None] = lambda sentence: None) -> Path:
-    """Download a known checkpoint (going on where an earlier download stopped), verify it and give its path.
-
-    Its sources are tried in order; `failed` is told of each that gives no file, or another file, before the next is tried.
-    Raises: AsdzooError when the name is unknown, or no source gives a file of the known size and SHA-256.
-    """
-    entry, problems = _known(name), list[AsdzooError]()
-    for source in entry.sources:
-        try:
-            return _fetched(name, entry, source)
-        except AsdzooError as problem:
-            problems.append(problem)
-            if len(problems) < len(entry.sources):
-                failed(f"{problem.message}; trying {entry.sources[len(problems)].shown}")
-    if len(problems) == 1:
-        raise problems[0]
-    raise AsdzooError("; ".join(problem.message for problem in problems), problems[0].hint)
-
-
-def _fetched(name: str, entry: Known, source: Source) -> Path:
-    from huggingface_hub import hf_hub_download
-
-    where: dict[str, Any] = {"revision": source.revision, "repo_type": source.repository_type}
-    if source.endpoint:
-        where |= {"endpoint": source.endpoint, "token": False}  # the user's token is for Hugging Face alone
-    files = entry.files(source)
-    try:
-        path, *_ = [Path(hf_hub_download(source.repository, file, **where)) for file in files]
-    except Exception as problem:  # huggingface_hub's errors have no common base, and its HTTP library changes
-        together = "into one folder some other way and give the first " if entry.beside else "some other way and give its path "
-        reason = " ".join(str(problem).split())[:300] or type(problem).__name__
-        raise AsdzooError(
-            f"cannot fetch {name} from {source.shown}: {reason}",
-            f"get {' and '.join(files)} of {source.url} {together}in model.weights; `asdzoo weights check FILE` verifies it",
-        ) from problem
-    try:
-        verify(name, path)
-    except AsdzooError:
-        path.resolve().unlink()
-        path.unlink(missing_ok=True)
-        raise
-    return path
-
-
 def total_megabytes(names: Iterable[str]) -> float:
     """Size of these checkpoints together, as far as it is known."""
-    entries = [_known(name) for name in names]
+    entries = [named(name) for name in names]
     return sum(entry.size / 1e6 if entry.size else entry.megabytes or 0 for entry in entries)
 
 
+def expected(name: str) -> dict[str, str]:
+    """File of a known checkpoint -> SHA-256 that it should have, as far as the table or an earlier fetch or use knows."""
+    entry, before = named(name), kept(name)
+    return {**(before.files if before else {}), **({entry.file: entry.sha256} if entry.sha256 else {})}
+
+
 def verify(name: str, path: Path) -> None:
-    """Raises: AsdzooError when size or SHA-256 of a file are not those of the known checkpoint."""
-    entry = _known(name)
+    """Hold the files of a known checkpoint against what is known of them; what is seen for the first time is kept.
+
+    Raises: AsdzooError when one is another file than the one meant, or than it was.
+    """
+    entry = named(name)
+    cure = f"asdzoo weights fetch {name}"
     if entry.size is not None and path.stat().st_size != entry.size:
-        raise AsdzooError(f"{path} has {path.stat().st_size} bytes, {name} has {entry.size}", f"asdzoo weights fetch {name}")
-    if entry.sha256 is not None and sha256(path) != entry.sha256:
-        raise AsdzooError(f"{path} has another SHA-256 than {name}", f"asdzoo weights fetch {name}")
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        raise AsdzooError(f"{path} has {path.stat().st_size} bytes, {name} has {entry.size}", cure)
+    wanted, found = expected(name), sums(path, entry.file, entry.beside)
+    for file, lies in places(path, entry.file, entry.beside).items():
+        if file in found and wanted.get(file, found[file]) != found[file]:
+            if file == entry.file and entry.sha256 is not None:
+                raise AsdzooError(f"{path} has another SHA-256 than {name}", cure)
+            raise AsdzooError(
+                f"{lies} has changed since it was first fetched or used: its SHA-256 is another",
+                f"{cure} brings back what it was, with --again what its source has now",
+            )
+    if kept(name) is None:
+        with suppress(OSError):  # a cache that cannot be written: nothing is held against it next time either
+            keep(name, Kept(said_by="first use", files=found))
 
 
 def locate(source: str | None) -> Path:
@@ -207,7 +184,8 @@ def locate(source: str | None) -> Path:
     return path
 
 
-def _known(name: str) -> Known:
+def named(name: str) -> Known:
+    """A known checkpoint. Raises: AsdzooError for an unknown name."""
     if name not in known():
         raise unknown_name("checkpoint", name, known())
     return known()[name]

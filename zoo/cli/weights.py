@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +11,8 @@ import typer
 from zoo.console import out, table, warn
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from zoo.checkpoints.known import Known
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints of pretrained encoders: list, fetch, check.")
@@ -18,24 +20,34 @@ app = typer.Typer(no_args_is_help=True, help="Checkpoints of pretrained encoders
 
 @app.command(name="list")
 def list_checkpoints() -> None:
-    """Show the known checkpoints and which of them are here."""
+    """Show the known checkpoints, which of them are here, and where they are to be had."""
     from zoo.checkpoints import known as checkpoints
 
-    rows, sources = [], []
-    for name, entry in checkpoints.known().items():
-        here = "yes" if checkpoints.cached(name) else "no"
-        rows.append([name, entry.encoder, entry.shown_size, entry.licence, here, entry.note])
-        first, *others = [source.shown for source in entry.sources]
-        sources.append([name, first, ", ".join(others) or "none known"])
-    out.print(table("known checkpoints", ["name", "encoder", "size", "licence", "here", "what it is"], rows))
-    out.print(table("on Hugging Face", ["name", "source", "second source"], sources))
+    entries = checkpoints.known()
+    rows = [
+        [name, entry.shown_size, entry.licence, "yes" if checkpoints.cached(name) else "no"] for name, entry in entries.items()
+    ]
+    out.print(table("known checkpoints", ["name", "size", "licence", "here"], rows))
+    out.print(_sources(entries))
     out.print("next: asdzoo weights fetch NAME; a file of yours works as well, --set model.weights=FILE")
+
+
+def _sources(entries: Mapping[str, Known]) -> Table:
+    """What checkpoints are, and under it where they are on Hugging Face, the first choice first."""
+    rows = []
+    for name, entry in entries.items():
+        first, *others = entry.sources
+        mirrors = [f"the same at {one.site}" if one.repository == first.repository else one.shown for one in others]
+        rows.append([name, f"{entry.encoder}: {entry.note}" if entry.note else entry.encoder])
+        rows.append(["", ", or ".join([first.shown, *mirrors])])
+    return table("on Hugging Face and its mirror", ["name", "what it is and where"], rows)
 
 
 @app.command()
 def fetch(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Names of `asdzoo weights list`.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All that the shipped systems need.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Forget checksums kept earlier: files as they are now.")] = False,
 ) -> None:
     """Download checkpoints into the Hugging Face cache and verify them; a download that was cut off goes on."""
     from zoo.checkpoints import known as checkpoints
@@ -45,46 +57,39 @@ def fetch(
         raise AsdzooError("name a checkpoint, or say --all", "asdzoo weights list; asdzoo weights fetch NAME")
     if names:
         for name in names:
-            checkpoints.cached(name)  # a wrong name is said before anything is fetched
+            checkpoints.named(name)  # a wrong name is said before anything is fetched
         for name in names:
-            _fetch(name)
+            _fetch(name, again)
         return
-    needed = _needed()
-    rows = [[name, known.shown_size, known.licence, known.repository] for name, known in _entries(needed)]
-    out.print(table("what the shipped systems need", ["name", "size", "licence", "Hugging Face"], rows))
-    missing = [name for name in needed if checkpoints.cached(name) is None]
-    unknown = sum(known.shown_size == "size unknown" for _, known in _entries(missing))
+    entries = {name: checkpoints.named(name) for name in _needed()}
+    rows = [[name, known.shown_size, known.licence] for name, known in entries.items()]
+    out.print(table("what the shipped systems need", ["name", "size", "licence"], rows))
+    out.print(_sources(entries))
+    wanted = [name for name in entries if again or checkpoints.cached(name) is None]
+    unknown = sum(entries[name].shown_size == "unknown size" for name in wanted)
     rest = f", and {unknown} of unknown size" if unknown else ""
-    out.print(f"{len(missing)} of {len(needed)} are not here: {checkpoints.total_megabytes(missing) / 1e3:.1f} GB{rest}")
-    problems = []
-    for name in missing:
+    out.print(f"{len(wanted)} of {len(entries)} are to be fetched: {checkpoints.total_megabytes(wanted) / 1e3:.1f} GB{rest}")
+    failed, silent = list[str](), set[str]()
+    for name in wanted:
         try:
-            _fetch(name)
+            _fetch(name, again, silent)
         except AsdzooError as problem:
-            problems.append((name, problem))
+            failed.append(name)
             warn(problem.message)
-    if problems:
-        names = [name for name, _ in problems]
+    if failed:
         raise AsdzooError(
-            f"not fetched: {', '.join(names)}", f"asdzoo weights fetch {names[0]}; or give files in model.weights"
+            f"not fetched: {', '.join(failed)}", f"asdzoo weights fetch {failed[0]}; or give files in model.weights"
         )
 
 
-def _fetch(name: str) -> None:
-    from zoo.checkpoints import known as checkpoints
+def _fetch(name: str, again: bool, silent: set[str] | None = None) -> None:
+    from zoo.checkpoints.fetching import fetch as fetched
 
     said: list[str] = []
-    path = checkpoints.fetch(name, said.append)
+    came = fetched(name, said.append, again, silent)
     for sentence in said:  # of a failure the error says all
         warn(sentence)
-    checked = "SHA-256 verified" if checkpoints.known()[name].sha256 else "no SHA-256 is known to hold it against"
-    out.print(f"{path}: {path.stat().st_size} bytes, {checked}")
-
-
-def _entries(names: Iterable[str]) -> list[tuple[str, Known]]:
-    from zoo.checkpoints import known as checkpoints
-
-    return [(name, checkpoints.known()[name]) for name in names]
+    out.print(f"{came.path}: {came.path.stat().st_size} bytes, {came.checked}")
 
 
 def _needed() -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.files import fingerprint, write_text
+from zoo.files import cache_folder, fingerprint, write_text
 
 _FORM = 1  # of a file of the cache, and of the sentences in it; another number means that it is not read
 _FEW = 50  # recordings of a folder, below which it is not worth a file
@@ -49,14 +49,6 @@ class Remembered:
 _folders: dict[str, dict[str, Remembered]] = {}
 _changed: set[str] = set()  # folders of which more is known than is written
 _lock = threading.RLock()
-
-
-def cache_folder() -> Path:
-    """Where it is written: ASDZOO_CACHE, or `asdzoo` in the system's folder for such things."""
-    if named := os.environ.get("ASDZOO_CACHE"):
-        return Path(named)
-    above = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
-    return Path(above or Path.home() / ".cache") / "asdzoo"
 
 
 def recall(path: Path, status: os.stat_result) -> Remembered:

@@ -15,10 +15,12 @@ from torch import Tensor
 from zoo import registry
 from zoo.checkpoints import known as checkpoints
 from zoo.checkpoints import reading as weights
+from zoo.checkpoints.fetching import fetch
 from zoo.cli.weights import app as weights_app
 from zoo.encoders import beats, eat
 from zoo.encoders._base import Encoder
 from zoo.errors import AsdzooError
+from zoo.files import sha256
 from zoo.systems import load_system, system_of
 
 BEATS = beats.Sizes(layers=3, width=32, heads=2, hidden=64, patch_width=16, position_kernel=8, position_groups=2)
@@ -323,15 +325,17 @@ def test_unknown_and_missing_names() -> None:
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch, beats_path: Path) -> Path:
+def served(monkeypatch: pytest.MonkeyPatch, beats_path: Path, tmp_path: Path) -> Path:
     """A known checkpoint `here`, whose download gives the file at the returned path."""
+    monkeypatch.setenv("ASDZOO_CACHE", str(tmp_path / "asdzoo"))
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: None)
     entry = checkpoints.Known(
         encoder="beats",
         file="beats.pt",
         repository="someone/beats",
         revision="abc",
         size=beats_path.stat().st_size,
-        sha256=checkpoints.sha256(beats_path),
+        sha256=sha256(beats_path),
         licence="MIT",
     )
     monkeypatch.setattr(checkpoints, "known", lambda: {"here": entry})
@@ -354,7 +358,7 @@ def test_what_belongs_beside_a_checkpoint_comes_along(served: Path, monkeypatch:
         return str(served.parent / file)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    assert checkpoints.fetch("here") == served
+    assert fetch("here").path == served
     assert came == ["beats.pt", "config.json"]
     here = {"beats.pt": str(served)}
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda _, file, **__: here.get(file))
@@ -364,15 +368,15 @@ def test_what_belongs_beside_a_checkpoint_comes_along(served: Path, monkeypatch:
 
 
 def test_fetch_verifies(served: Path) -> None:
-    assert checkpoints.fetch("here") == served
+    assert fetch("here").path == served
 
 
-@pytest.mark.parametrize(("change", "message"), [(b"x", "bytes, here has"), (None, "another SHA-256 than here")])
+@pytest.mark.parametrize(("change", "message"), [(b"x", "bytes, it should have"), (None, "another SHA-256 than the one meant")])
 def test_a_fetched_file_that_is_another_is_removed(change: bytes | None, message: str, served: Path) -> None:
     content = served.read_bytes()
     served.write_bytes(content + change if change else content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(AsdzooError, match=message):
-        checkpoints.fetch("here")
+        fetch("here")
     assert not served.exists()
 
 
@@ -382,7 +386,7 @@ def test_a_failed_download_is_one_sentence(served: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
     with pytest.raises(AsdzooError, match="cannot fetch here from someone/beats: name resolution failed") as caught:
-        checkpoints.fetch("here")
+        fetch("here")
     assert "weights check FILE" in caught.value.hint
 
 

@@ -1,5 +1,6 @@
 """A checkpoint has several sources, one sum decides, and `weights fetch --all` says what it is about to fetch."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 
 from submission.cli import main
 from zoo.checkpoints import known as checkpoints
+from zoo.checkpoints.fetching import fetch
 from zoo.errors import AsdzooError
+from zoo.files import sha256
 
 CONTENT = b"the file that is meant"
 
@@ -28,6 +31,9 @@ class Hub:
         path.write_bytes(self.gives[repository])
         return str(path)
 
+    def told(self, url: str, **_: Any) -> None:
+        raise ConnectionError(url)
+
     def cached(self, repository: str, file: str, **_: str) -> str | None:
         path = self.folder / repository / file
         return str(path) if path.exists() else None
@@ -39,13 +45,15 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     (tmp_path / "meant").write_bytes(CONTENT)
     one: dict[str, Any] = {
         "encoder": "wavlm", "file": "model.bin", "beside": ("config.json",), "repository": "first/one", "licence": "MIT",
-        "size": len(CONTENT), "sha256": checkpoints.sha256(tmp_path / "meant"),
+        "size": len(CONTENT), "sha256": sha256(tmp_path / "meant"),
         "mirrors": [{"repository": "second/one", "file": "deep/copy.bin"}, {"repository": "third/one", "revision": "abc"}],
     }  # fmt: skip
     other = {"encoder": "ced", "file": "model.safetensors", "repository": "first/other", "licence": "Apache-2.0"}
     known = {"one": checkpoints.Known.model_validate(one), "other": checkpoints.Known.model_validate(other)}
     monkeypatch.setattr(checkpoints, "known", lambda: known)
     found = Hub(tmp_path / "hub")
+    monkeypatch.setenv("ASDZOO_CACHE", str(tmp_path / "asdzoo"))
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", found.told)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", found.download)
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", found.cached)
     return found
@@ -54,7 +62,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 def test_the_next_source_is_tried_and_what_belongs_beside_comes_from_its_folder(hub: Hub) -> None:
     hub.gives = {"second/one": CONTENT}
     said: list[str] = []
-    path = checkpoints.fetch("one", said.append)
+    path = fetch("one", said.append).path
     assert path.read_bytes() == CONTENT
     assert hub.asked == [("first/one", "model.bin"), ("second/one", "deep/copy.bin"), ("second/one", "deep/config.json")]
     assert said == ["cannot fetch one from first/one: 404 first/one; trying second/one"]
@@ -65,17 +73,17 @@ def test_the_sum_decides_which_copy_is_one(hub: Hub) -> None:
     wrong = CONTENT[:-1] + b"X"
     hub.gives = {"first/one": wrong, "second/one": wrong + b"longer", "third/one": CONTENT}
     said: list[str] = []
-    assert checkpoints.fetch("one", said.append) == hub.folder / "third/one/model.bin"
-    assert "another SHA-256 than one" in said[0]
-    assert "bytes, one has" in said[1]
+    assert fetch("one", said.append).path == hub.folder / "third/one/model.bin"
+    assert "its model.bin has another SHA-256 than the one meant" in said[0]
+    assert "its model.bin has 28 bytes, it should have 22" in said[1]
     assert not (hub.folder / "first/one/model.bin").exists()
 
 
 def test_all_failures_are_named_and_nothing_stays(hub: Hub) -> None:
     hub.gives = {"second/one": b"?"}
     with pytest.raises(AsdzooError) as caught:
-        checkpoints.fetch("one")
-    assert [name in caught.value.message for name in ("first/one", "1 bytes, one has 22", "third/one")] == [True] * 3
+        fetch("one")
+    assert [name in caught.value.message for name in ("first/one", "1 bytes, it should have 22", "third/one")] == [True] * 3
     assert not list(hub.folder.rglob("*.bin"))
     assert (
         "get model.bin and config.json of https://huggingface.co/first/one into one folder some other way and give the first in"
@@ -98,22 +106,19 @@ def test_another_site_serves_the_same_repository(hub: Hub, monkeypatch: pytest.M
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     said: list[str] = []
-    assert checkpoints.fetch("one", said.append).read_bytes() == CONTENT
+    assert fetch("one", said.append).path.read_bytes() == CONTENT
     assert said == ["cannot fetch one from first/one: 403; trying first/one at mirror.example"]
     assert asked[1] == {"revision": "abc", "repo_type": "model", "endpoint": "https://mirror.example", "token": False}
 
 
-def test_every_known_checkpoint_with_a_sum_has_a_second_source() -> None:
-    from zoo.config import load_yaml, shipped_configs
-
-    table = load_yaml(shipped_configs() / "checkpoints.yaml")["checkpoints"]
-    for name, entry in table.items():
-        assert bool(entry.get("mirrors")) == bool(entry.get("sha256")), name
+def test_every_known_checkpoint_has_a_second_source() -> None:
+    for name, entry in checkpoints.known().items():
+        assert len(set(entry.sources)) > 1, name
 
 
 def test_a_mirror_needs_a_sum() -> None:
     entry = {"encoder": "ced", "file": "x", "repository": "a/b", "licence": "MIT", "mirrors": [{"repository": "c/d"}]}
-    with pytest.raises(ValueError, match="nothing tells whether a copy is one"):
+    with pytest.raises(ValueError, match="nothing tells whether it is one"):
         checkpoints.Known.model_validate(entry)
 
 
@@ -124,15 +129,15 @@ def test_all_are_listed_with_licence_and_size_before_they_are_fetched(
     hub.gives = {"first/one": CONTENT}
     assert main(["weights", "fetch", "--all"]) == 2
     said = capsys.readouterr()
-    assert said.out.index("Apache-2.0") < said.out.index("2 of 2 are not here: 0.0 GB, and 1 of unknown size")
+    assert said.out.index("Apache-2.0") < said.out.index("2 of 2 are to be fetched: 0.0 GB, and 1 of unknown size")
     assert "SHA-256 verified" in said.out
     assert "not fetched: other" in said.err
     assert "asdzoo weights fetch other" in said.err
     hub.gives["first/other"] = b"?"
     assert main(["weights", "fetch", "--all"]) == 0
-    assert "no SHA-256 is known" in capsys.readouterr().out
+    assert "nobody announces a SHA-256" in capsys.readouterr().out
     assert main(["weights", "fetch", "--all"]) == 0
-    assert "0 of 2 are not here" in capsys.readouterr().out
+    assert "0 of 2 are to be fetched" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [[], ["one", "--all"]])
@@ -150,5 +155,23 @@ def test_what_shipped_systems_need_is_known() -> None:
 def test_the_list_says_the_second_source(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "list"]) == 0
     said = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "one first/one second/one, third/one" in said
-    assert "other first/other none known" in said
+    assert "one wavlm first/one, or second/one, or third/one" in said
+    assert "other ced first/other" in said
+
+
+@pytest.mark.parametrize("command", [["list"], ["fetch", "--all"]])
+def test_the_tables_are_legible_on_eighty_columns(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import zoo.cli.weights as commands
+
+    monkeypatch.setattr(commands.out, "width", 80)
+    monkeypatch.setattr(commands, "_fetch", lambda *_: None)
+    assert main(["weights", *command]) == 0
+    said = capsys.readouterr().out
+    needed = commands._needed() if "--all" in command else list(checkpoints.known())
+    for name in needed:
+        entry = checkpoints.known()[name]
+        assert re.search(rf"│ {name} +│ {re.escape(entry.shown_size)} +│ {re.escape(entry.licence)} ", said), name
+        assert re.search(rf"│ {re.escape(entry.repository)}, or", said), name
+    assert max(map(len, said.splitlines()[:-1])) <= 80

@@ -1,6 +1,7 @@
 """The speech encoders are those of `transformers`, to 1e-5; what differs is what is asked of every encoder."""
 
 import json
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,11 @@ def written(folder: Path, model: Any, normalize: bool = True) -> Path:
     return folder / "model.safetensors"
 
 
-@pytest.mark.parametrize("sizes", [{}, LARGE], ids=["base", "large"])
+@pytest.mark.parametrize(
+    "sizes",
+    [{}, LARGE, {"conv_norm": "layer"}, {"pre_norm": True}, {"conv_bias": True}],
+    ids=["base", "large", "base, layer norms", "pre-norm, group norm", "base, biases"],
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_hidden_states_are_those_of_transformers(name: str, sizes: dict[str, Any]) -> None:
     encoder, model = pair(name, normalize=False, **sizes)
@@ -72,9 +77,10 @@ def test_hidden_states_are_those_of_transformers(name: str, sizes: dict[str, Any
 
 
 @pytest.mark.filterwarnings("ignore")  # WavLM's masks of two types, in transformers
+@pytest.mark.parametrize("sizes", [LARGE, {"conv_norm": "layer"}], ids=["large", "base, layer norms"])
 @pytest.mark.parametrize("name", NAMES)
-def test_padded_batches_of_large_models_are_those_of_transformers(name: str) -> None:
-    encoder, model = pair(name, normalize=False, **LARGE)
+def test_padded_batches_without_group_norm_are_those_of_transformers(name: str, sizes: dict[str, Any]) -> None:
+    encoder, model = pair(name, normalize=False, **sizes)
     lengths = torch.tensor([32000, 11111, 20001])
     rows = torch.cat([waves(2, str(clip)) for clip in range(3)])
     inside = torch.arange(32000) < lengths[:, None]
@@ -84,6 +90,21 @@ def test_padded_batches_of_large_models_are_those_of_transformers(name: str) -> 
         theirs = model(rows * inside, attention_mask=inside.long(), output_hidden_states=True)
     for own, other in zip(encoder.hidden_states(features, padding), states_of(theirs), strict=True):
         torch.testing.assert_close(own[~padding], other[~padding], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_in_a_padded_batch_of_a_base_model_each_clip_is_what_transformers_makes_of_it_alone(name: str) -> None:
+    encoder, model = pair(name, normalize=False)
+    clips = [waves(2, "0")[0], waves(2, "1")[0, :11111], waves(2, "2")[0, :20001]]
+    rows = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
+    features, padding = encoder.features(rows, torch.tensor([len(clip) for clip in clips]))
+    assert padding is not None
+    states = encoder.hidden_states(features, padding)
+    for number, clip in enumerate(clips):
+        with torch.no_grad():
+            theirs = model(clip[None], output_hidden_states=True)
+        for own, other in zip(states, states_of(theirs), strict=True):
+            torch.testing.assert_close(own[number][~padding[number]], other[0], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("normalize", [True, False])
@@ -150,11 +171,32 @@ def test_what_no_tensor_tells_has_to_be_said(tmp_path: Path) -> None:
     assert {report.encoder, *report.others} == {"hubert", "unispeech", "unispeech_sat", "wav2vec2"}  # nothing tells them apart
 
 
-@pytest.mark.parametrize(("given", "wanted"), [("wavlm", "hubert"), ("hubert", "wavlm"), ("wav2vec2", "hubert")])
+@pytest.mark.parametrize(("given", "wanted"), list(permutations(NAMES, 2)))
 def test_a_sibling_is_named(tmp_path: Path, given: str, wanted: str) -> None:
     path = written(tmp_path, pair(given)[1])
     with pytest.raises(AsdzooError, match=f"holds {given} weights, the system needs {wanted}"):
         reading.filled(registry.module("encoder", wanted).ENCODER, wanted, str(path), {})
+
+
+@pytest.mark.parametrize(("given", "wanted"), [("wavlm", "hubert"), ("hubert", "wavlm"), ("unispeech_sat", "wavlm")])
+def test_wavlm_is_told_by_its_tensors_alone(tmp_path: Path, given: str, wanted: str) -> None:
+    path = written(tmp_path, pair(given)[1])
+    (path.parent / "config.json").unlink()
+    with pytest.raises(AsdzooError, match=f"holds .*{given}.* weights, the system needs {wanted}"):
+        reading.filled(registry.module("encoder", wanted).ENCODER, wanted, str(path), {})
+
+
+def test_what_files_beside_the_weights_say_belongs_to_a_trained_network(tmp_path: Path) -> None:
+    path = written(tmp_path, pair("hubert")[1])
+    settings = (f"model.weights={path}", "model.init=checkpoint", "model.sizes={}")
+    state = load_system("hubert_frozen_tiny", settings).build_network([""], 0).trained_state()
+    again = load_system("hubert_frozen_tiny", settings).build_network([""], 0)
+    again.load_trained_state(state)
+    again.load_trained_state({"base_sha256": state["base_sha256"]})  # as older runs kept it
+    (path.parent / "preprocessor_config.json").write_text('{"do_normalize": false}')
+    changed = load_system("hubert_frozen_tiny", settings).build_network([""], 0)
+    with pytest.raises(AsdzooError, match=r"other files beside the encoder's weights: they say normalize False, it was True"):
+        changed.load_trained_state(state)
 
 
 def test_a_file_with_a_head_is_known_by_its_prefix(tmp_path: Path) -> None:
