@@ -165,7 +165,10 @@ def evaluate_run(run: Run, names: Sequence[str] | None = None) -> RunEvaluation:
         (pd.concat(frames) if frames else pd.DataFrame(columns=COLUMNS)).to_csv(aside, index=False, lineterminator="\n")
     chosen = [evaluation for evaluation in evaluations if not names or evaluation.system in names]
     judged = [evaluation for evaluation in chosen if evaluation.score is not None]
-    seeds = {member for name, members in of_one_seed(known).items() if name in (names or known) for member in members}
+    wanted = [
+        members for name, members in of_one_seed(known).items() if not names or name in names or set(members) <= set(names)
+    ]
+    seeds = {member for members in wanted for member in members}
     of_seeds, odd = families(
         {one.system: one.frame for one in evaluations if one.system in seeds and one.score is not None}, scores
     )

@@ -11,6 +11,7 @@ from fusion.evaluation import Evaluation, evaluate, less_than_best
 from fusion.intervals import Difference, Interval, jackknife, without_each
 from fusion.metrics import Floats
 from fusion.official import Section, find_sections, mean_of, section_values
+from fusion.over_seeds import of_one_seed
 from zoo.data.years import OWN
 from zoo.errors import AsdzooError, unknown_name
 from zoo.running.folder import Run
@@ -137,6 +138,7 @@ def by_domain(scored: Iterable[Scored]) -> bool:
 
 
 def best_of(scored: Sequence[Scored]) -> Scored:
-    """The best of the ensembles, or of the systems where there is none."""
-    ensembles = [one for one in scored if one.ensemble is not None]
+    """The best of the ensembles, those of one seed's members left aside, or of the systems where there is none."""
+    alone = {member for members in of_one_seed(one.name for one in scored).values() for member in members}
+    ensembles = [one for one in scored if one.ensemble is not None and one.name not in alone]
     return max(ensembles or scored, key=lambda one: one.evaluation.score or 0.0)

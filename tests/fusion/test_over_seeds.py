@@ -64,6 +64,14 @@ def test_means_spreads_and_worst_seeds_are_those_of_the_seeds_judged_alone(run: 
     assert fan[["hmean", "spread", "worst"]].tolist() == pytest.approx([values.mean(), values.std(ddof=1), values.min()])
 
 
+def test_seeds_that_were_not_joined_are_a_family_as_well(tmp_path: Path) -> None:
+    run = make_run(tmp_path, tables_of_seeds())
+    assert [one.system for one in evaluate_run(run).families] == ["beta", "alpha"]
+    found = evaluate_run(run, ALPHA)
+    assert [one.system for one in found.families] == ["alpha"]
+    assert [one.system for one in found.shown] == list(ALPHA)
+
+
 def test_the_interval_of_one_seed_many_times_is_that_of_one() -> None:
     table = make_table("alpha")
     (*sections,), _ = find_sections(table.frame, "2024")

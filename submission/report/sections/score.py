@@ -1,9 +1,12 @@
 """The official score of each system, or its AUC and pAUC on one's own machines, and what it is made of, by machine."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from markupsafe import Markup
 
+from fusion.evaluation import place
+from fusion.over_seeds import Family, families
 from submission.report.figures import MOST_COLUMNS, series
 from submission.report.rendering import render
 from submission.report.scored import Judged, Place, Scored, by_domain
@@ -37,6 +40,7 @@ def section(scored: Sequence[Scored], names: Mapping[Place, str]) -> Section:
         bars={one.name: _interval_bar(one, scored) for one in scored},
         by_machine=_by_machine(scored, names),
         by_domain=by_domain(scored),
+        families=_over_seeds(scored),
         most_columns=MOST_COLUMNS,
     )
     return Section("score", title, html)
@@ -46,6 +50,13 @@ def _by_machine(scored: Sequence[Scored], names: Mapping[Place, str]) -> list[tu
     """A row for each place that is labelled, with the metrics of each system there."""
     rows = [(name, [one.judged.get(place) for one in scored]) for place, name in names.items()]
     return [(name, row) for name, row in rows if any(row)]
+
+
+def _over_seeds(scored: Sequence[Scored]) -> list[tuple[Family, dict[str, Any]]]:
+    """What has several seeds, best mean first, each with its rows of evaluation.csv by what a place is called."""
+    frames = {one.name: one.evaluation.frame for one in scored if one.evaluation.score is not None}
+    found, _ = families(frames, {one.name: one.table for one in scored})
+    return [(one, {place(row["machine"], row["section"]): row for _, row in one.frame.iterrows()}) for one in found]
 
 
 def _axis(scored: Sequence[Scored]) -> tuple[float, float]:
