@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -27,13 +28,28 @@ NEVER_LONG = 2e12  # operations that no device takes a minute for: they are not 
 
 def say_plan(tasks: Sequence[Task]) -> None:
     """The plan of `--dry-run`."""
+    from zoo.running.plan import origins
+
     rows = []
-    for task in tasks:
+    for task, origin in zip(tasks, origins(tasks), strict=True):
         cost, work = _work(task)
-        machines = listed(task.machines, 4)
-        rows.append([task.system.name, task.group, machines, len(task.learnt), task.clips_to_see, cost, work / 1e12])
+        to_do = [task.clips_to_see, cost, work / 1e12] if origin is None else [None, cost, None]
+        rows.append([task.system.name, task.group, listed(task.machines, 4), len(task.learnt), *to_do])
     columns = ["system", "group", "machines", "train clips", "clips to see", "trainable", "TFLOP, at most"]
     out.print(table("the plan: one network a row", columns, rows))
+    say_shared(tasks)
+
+
+def say_shared(tasks: Sequence[Task]) -> None:
+    """A line for each system that trains networks for others of the plan."""
+    from zoo.running.plan import followers
+
+    shared: dict[str, list[str]] = {}
+    for name, trainer in followers(tasks).items():
+        shared.setdefault(trainer, []).append(name)
+    for trainer, names in shared.items():
+        have, differ = ("has", "differs") if len(names) == 1 else ("have", "differ")
+        out.print(f"{listed(names, 9)} {have} the networks of {trainer}, and {differ} in what is done with embeddings")
 
 
 def _work(task: Task) -> tuple[int, float]:
@@ -109,23 +125,29 @@ def planned(
     plan that it made. Raises: AsdzooError when the budget is too short for any system.
     """
     from zoo.files import fingerprint
-    from zoo.running.budget import fit
+    from zoo.running.budget import fit, with_followers
+    from zoo.running.plan import followers, origins
     from zoo.running.records import BudgetInfo
-    from zoo.running.work import task_folder
+    from zoo.running.shared import has_network
 
     went_in = fingerprint([system.resolved() for system in systems])
     before = run.info().budget
     if before is not None and (before.seconds, before.went_in) == (budget, went_in):
         out.print(f"going on with the plan that was made for {spoken(budget)} in this run")
         return _as_recorded(systems, before), before
-    timed = measure([task for task in tasks if not task_folder(run, task).trained])
-    done = [system for system in systems if system.name not in {one.system.name for one in timed}]
+    own = [task for task, origin in zip(tasks, origins(tasks), strict=True) if origin is None]
+    timed, following = measure([task for task in own if not has_network(run, task)]), followers(tasks)
+    done = [system for system in systems if system.name not in {*following, *(one.system.name for one in timed)}]
     fitted = fit(timed, left(), at_a_time)
     if not fitted.systems and not done:
         shortest = min(one.seconds for one in timed)
         raise AsdzooError(f"{spoken(budget)} is too short for any of these systems", f"--budget {int(shortest * 2) + 60}s")
     say_budget(timed, fitted, budget)
-    order = [*done, *fitted.systems]
+    say_shared(tasks)
+    fitted = with_followers(replace(fitted, systems=(*done, *fitted.systems)), systems, following)
+    for name in following.keys() & fitted.left_out.keys():
+        warn(f"{name} is left out: {fitted.left_out[name]}")
+    order = fitted.systems
     cut = {
         one.name: one.config.training.model_dump(mode="json") for one in order if one.name in fitted.cut and one.config.training
     }
@@ -137,12 +159,10 @@ def planned(
         cut=fitted.cut,
         left_out=fitted.left_out,
     )
-    return order, info
+    return list(order), info
 
 
 def _as_recorded(systems: Sequence[System], info: BudgetInfo) -> list[System]:
-    from dataclasses import replace
-
     from zoo.training.loop import TrainingConfig
 
     named = {system.name: system for system in systems}

@@ -29,6 +29,7 @@ from zoo.cli.planning import (
     require_checkpoints,
     say_missing,
     say_plan,
+    say_shared,
     say_times,
     with_checkpoints,
 )
@@ -83,7 +84,7 @@ def train_all(
     from zoo.data.groups import parse_assignments
     from zoo.running.beside import with_other_years
     from zoo.running.folder import Run
-    from zoo.running.plan import make_plan
+    from zoo.running.plan import make_plan, origins
     from zoo.running.prospects import chosen_systems, learnable, without_training
     from zoo.running.records import RunInfo
 
@@ -118,8 +119,8 @@ def train_all(
     from zoo.running.executors.here import Here
     from zoo.running.executors.processes import Processes
     from zoo.running.pipeline import train_all as run_all
+    from zoo.running.shared import has_network
     from zoo.running.timing import timings
-    from zoo.running.work import task_folder
     from zoo.training.devices import accelerator_for
 
     run = Run(run_folder)
@@ -151,8 +152,11 @@ def train_all(
                     at_a_time,
                 )
                 watcher = replace(watcher, scored=equal_weights(run, display.note))
-            elif may_be_long(fresh := [task for task in tasks if not task_folder(run, task).trained]):
-                say_times(timings(fresh, store, accelerator, progress), at_a_time)
+            else:
+                say_shared(tasks)
+                own = [task for task, origin in zip(tasks, origins(tasks), strict=True) if origin is None]
+                if may_be_long(fresh := [task for task in own if not has_network(run, task)]):
+                    say_times(timings(fresh, store, accelerator, progress), at_a_time)
         if starter is None and accelerator is not None:
             doing = Here(store, accelerator)
         elif starter is not None:

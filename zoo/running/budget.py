@@ -4,7 +4,7 @@ Members without training come first, then the quickest networks. Time is shared 
 leaves the rest to the others. A system that is cut gets a schedule of its steps, and is left out where it could learn nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from zoo.running.durations import spoken
@@ -61,6 +61,23 @@ def fit(timings: Sequence[Timing], seconds: float, at_a_time: int = 1) -> Fitted
         systems.append(system)
         total += took + one.embedding
     return Fitted(tuple(systems), cut, left_out, total / at_a_time)
+
+
+def with_followers(fitted: Fitted, systems: Sequence[System], following: Mapping[str, str]) -> Fitted:
+    """The plan with those of `systems` that have another's networks: each behind that one, and cut as that one is."""
+    named = {system.name: system for system in systems}
+    order, cut, left_out = list[System](), dict(fitted.cut), dict(fitted.left_out)
+    for trainer in fitted.systems:
+        order.append(trainer)
+        for name in (name for name, other in following.items() if other == trainer.name):
+            training = trainer.config.training
+            order.append(replace(named[name], config=named[name].config.model_copy(update={"training": training})))
+            if trainer.name in cut:
+                cut[name] = cut[trainer.name]
+    for name, trainer_name in following.items():
+        if trainer_name in left_out:
+            left_out[name] = f"it has the networks of {trainer_name}"
+    return replace(fitted, systems=tuple(order), cut=cut, left_out=left_out)
 
 
 def _shared(needs: Sequence[float], time: float) -> list[float]:

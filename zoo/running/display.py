@@ -79,8 +79,8 @@ class Display(Bars):
             self._said.add(sentence)
             warn(sentence)
 
-    def begin_task(self, task: Task, trained: bool) -> Hooks:
-        """The hooks that show one training."""
+    def begin_task(self, task: Task, before: str) -> Hooks:
+        """The hooks that show one training; `before` says why there is none, or nothing."""
         from zoo.training.loop import Hooks
 
         name = f"{task.system.name} ({task.group})"
@@ -89,8 +89,8 @@ class Display(Bars):
             unused = [f"{setting} does not concern it" for setting in task.system.unused]
             out.print(f"{name}: {', '.join(['nothing to train', *unused])}")
             return Hooks(note=self.note)
-        if trained:
-            out.print(f"{name}: trained already")
+        if before:
+            out.print(f"{name}: {before}")
             return Hooks(note=self.note)
         bar = self._bars.add_task(visible(f"training {name}"), total=max(training.steps, 1), status="")
         begun = logged = time.monotonic()

@@ -55,7 +55,7 @@ class State(Record):
     stage: Literal["begun", "training", "embedding", "scoring", "done", "failed"] = "begun"
     host: str = ""
     process: int = 0
-    trained: bool = False  # before it began
+    before: str = ""  # why there was nothing to train
     step: int = 0
     steps: int = 0
     loss: float | None = None

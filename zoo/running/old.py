@@ -76,4 +76,6 @@ def _newest(path: Path) -> int:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes that are free when the folder is gone; a file that has another name elsewhere stays."""
+    found = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    return sum(status.st_size for status in found if status.st_nlink == 1)

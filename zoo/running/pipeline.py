@@ -37,6 +37,7 @@ from zoo.running.records import (
     versions_now,
 )
 from zoo.running.seeds import join_members, require_whole_families
+from zoo.running.shared import embedded
 from zoo.running.stages import TaskFolder
 from zoo.running.staleness import why_anew
 from zoo.running.watcher import Watcher
@@ -87,12 +88,12 @@ def train_all(
             run.mark(Mark.CUT)
         if left_out or before.left_out:
             run.update_info(left_out=tuple(left_out))
-    done = {task.name: task_folder(run, task).trained for task in plan}
+    done = {(task.system.name, task.name): task_folder(run, task).trained for task in plan}
     for system in systems:
         own = [task for task in plan if task.system is system]
         for sentence in passed_over(system, [clip for task in own for clip in task.learnt], others):
             watcher.note(sentence)
-        earlier, trained = before.systems.get(system.name), all(done[task.name] for task in own)
+        earlier, trained = before.systems.get(system.name), all(done[system.name, task.name] for task in own)
         if earlier is not None and not trained and (why := why_anew(run, earlier, system, own)):
             watcher.note(why)
     outcomes: dict[str, list[Outcome]] = {system.name: [] for system in systems}
@@ -102,7 +103,7 @@ def train_all(
         own = [task for task in plan if task.system is system]
         outcomes[system.name].append(outcome)
         if len(outcomes[system.name]) == len(own):
-            already = [task for task in own if done[task.name]]
+            already = [task for task in own if done[system.name, task.name]]
             tables[system.name] = _finish(run, system, own, already, outcomes[system.name], calibrate_on, watcher)
             watcher.scored(system.name)
     return [*(tables[system.name] for system in systems), *join_members(run, systems, watcher.note)]
@@ -208,7 +209,8 @@ def score_new(run: Run, store: WaveformStore, found_in: Path, accelerator: Accel
         for folder in folders:
             progress = watcher.embed(name, folder.info().group)
             with folder.lock():
-                stages.embed(system, folder, store, accelerator, keep_absent=True, progress=progress)
+                of_others = partial(embedded, folder)
+                stages.embed(system, folder, store, accelerator, of_others, keep_absent=True, progress=progress)
                 parts += stages.score(system, folder, accelerator, partial(_keep, notes))
             notes += stages.unheard(system, folder, store)
         tables.append(_write_scores(run, system, entry, parts, notes, info.calibrate_on, watcher))

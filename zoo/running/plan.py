@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from zoo.data.clips import Clip
 from zoo.data.identity import content_hash
@@ -59,10 +60,9 @@ class Task:
     @property
     def went_in(self) -> dict[str, str]:
         """A fingerprint of each thing that the trained network depends on; what the clips teach is one of them."""
-        config = {key: value for key, value in self.system.resolved().items() if key not in NOT_TRAINED}
         parts: dict[str, object] = {
             "version": VERSION,
-            "config": config,
+            "config": trained_config(self.system),
             "seed": self.seed,
             "recordings": [recording(clip) for clip in self.clips] + [[clip.year, *recording(clip)] for clip in self.beside],
             "classes": [self.system.class_of(clip) for clip in self.learnt] if self.system.config.training else [],
@@ -75,6 +75,29 @@ class Task:
     def clips_to_see(self) -> int:
         """How many clips training will look at, at most; none when there is nothing to train."""
         return most_clips(self.system.config.training, len(self.learnt))
+
+
+def trained_config(system: System) -> dict[str, Any]:
+    """What of a system's config its networks depend on."""
+    return {key: value for key, value in system.resolved().items() if key not in NOT_TRAINED}
+
+
+def origins(plan: Sequence[Task]) -> list[Task | None]:
+    """For each task the one before it, of another system, whose network is the same; None where the network is its own.
+
+    Systems that differ in what is done with embeddings share their networks.
+    """
+    first: dict[str, Task] = {}
+    return [None if (found := first.setdefault(task.name, task)) is task else found for task in plan]
+
+
+def followers(plan: Sequence[Task]) -> dict[str, str]:
+    """Names of the systems without networks of their own -> the system that trains theirs."""
+    found: dict[str, str] = {}
+    for task, origin in zip(plan, origins(plan), strict=True):
+        if origin is not None:
+            found[task.system.name] = origin.system.name
+    return found
 
 
 def most_clips(training: TrainingConfig | None, clips: int) -> int:

@@ -11,7 +11,7 @@ systems/SYSTEM/GROUP-FINGERPRINT/
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -210,11 +210,13 @@ def embed(
     folder: TaskFolder,
     store: WaveformStore,
     accelerator: Accelerator,
+    elsewhere: Callable[[str], Iterable[Embeddings]] = lambda machine: (),
     keep_absent: bool = False,
     progress: Progress = unseen,
 ) -> None:
     """Embed the store's train and test clips of the task's machines; clips embedded before are not embedded again.
 
+    `elsewhere` gives embeddings of a machine that the same network has made for another system.
     `keep_absent` keeps rows of clips that the store does not hold (the training recordings, when only test clips are at hand).
     """
     network: Embedder | None = None
@@ -233,10 +235,14 @@ def embed(
         if new or clips != old.clips:  # with the rows goes what is said of each clip now: label, domain, attributes
             rows = [old.values[row] for row in kept]
             fresh: dict[int, FloatArray] = {}
-            if new:
+            made_before = _by_stamp(elsewhere(machine)) if new else {}
+            for position in new:
+                if (key := _without_time(stamps[position])) in made_before:
+                    fresh[position] = made_before[key]
+            if new := [position for position in new if position not in fresh]:
                 network = network or load_network(system, folder, accelerator)
                 made = system.embed(network, store, np.array([indices[position] for position in new], np.int64))
-                fresh = dict(zip(new, made, strict=True))
+                fresh |= dict(zip(new, made, strict=True))
             rows += [fresh[position] if row is None else old.values[row] for position, row in enumerate(found)]
             values = np.stack(rows) if rows else old.values[:0]
             Embeddings(clips, (*(old.stamps[row] for row in kept), *stamps), values).write(path)
@@ -255,6 +261,10 @@ def unheard(system: System, folder: TaskFolder, store: WaveformStore) -> list[tu
         return []
     heard = f"of longer clips the first {system.config.input.seconds:g} s are scored; --set input.longer=windows hears all"
     return [(heard, part) for part in found]
+
+
+def _by_stamp(made: Iterable[Embeddings]) -> dict[tuple[str | int, ...], FloatArray]:
+    return {_without_time(stamp): row for one in made for stamp, row in zip(one.stamps, one.values, strict=True)}
 
 
 def _without_time(stamp: Sequence[str | int]) -> tuple[str | int, ...]:

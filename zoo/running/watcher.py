@@ -12,7 +12,7 @@ from zoo.training.loop import Hooks
 class Watcher:
     """What is called, whoever does the work; the default sees nothing."""
 
-    begin_task: Callable[[Task, bool], Hooks] = lambda task, trained: Hooks()  # trained: there is nothing left to train
+    begin_task: Callable[[Task, str], Hooks] = lambda task, before: Hooks()  # before: why there is nothing left to train, or ""
     embed: Callable[[str, str], Progress] = lambda system, group: unseen
     note: Callable[[str], None] = lambda sentence: None
     scored: Callable[[str], None] = lambda system: None  # the score table of a system is up to date

@@ -1,6 +1,7 @@
 """One task done from end to end, wherever that is: train its network, embed the clips of its machines, score them."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from accelerate import Accelerator
 
@@ -9,6 +10,7 @@ from zoo.running import stages
 from zoo.running.folder import Run
 from zoo.running.own_files import mend
 from zoo.running.plan import Task
+from zoo.running.shared import embedded, take_over
 from zoo.running.stages import TaskFolder
 from zoo.running.watcher import Watcher
 from zoo.scores import ScoreTable
@@ -35,10 +37,14 @@ def do(task: Task, run: Run, store: WaveformStore, accelerator: Accelerator, wat
     """
     folder, notes = task_folder(run, task), []
     mend(folder, watcher.note)
-    hooks = watcher.begin_task(task, folder.trained)
+    before = "trained already" if folder.trained else ""
+    if not before and (other := take_over(task, folder)):
+        before = f"has the network of {other}"
+    hooks = watcher.begin_task(task, before)
     stages.train(task, folder, store, accelerator, hooks)
     of_year = store.chosen({index: clip for index, clip in enumerate(store.clips) if clip.year == task.year})
-    stages.embed(task.system, folder, of_year, accelerator, progress=watcher.embed(task.system.name, task.group))
+    progress = watcher.embed(task.system.name, task.group)
+    stages.embed(task.system, folder, of_year, accelerator, partial(embedded, folder), progress=progress)
     tables = stages.score(task.system, folder, accelerator, lambda sentence, part: notes.append((sentence, part)))
     notes += stages.unheard(task.system, folder, store)
     return Outcome(task, tuple(tables), tuple(notes))

@@ -89,8 +89,8 @@ class _Teller:
     def _note(self, sentence: str) -> None:
         self.tell(notes=(*self._state.notes, sentence))
 
-    def _begin(self, task: Task, trained: bool) -> Hooks:
-        self.tell(stage="training", trained=trained)
+    def _begin(self, task: Task, before: str) -> Hooks:
+        self.tell(stage="training", before=before)
         return Hooks(stepped=self._stepped, done=lambda steps: self.tell(trained_steps=steps), note=self._note)
 
     def _stepped(self, now: StepTaken) -> None:

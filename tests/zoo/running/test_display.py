@@ -34,7 +34,7 @@ def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monk
     now = iter([0.0, 59.0, 61.0, 61.0, 62.0, 100.0])
     monkeypatch.setattr("zoo.running.display.time", SimpleNamespace(monotonic=lambda: next(now)))
     with Display() as display:
-        hooks = display.begin_task(task, trained=False)
+        hooks = display.begin_task(task, before="")
         for step in (1, 2, 3):
             hooks.stepped(StepTaken(step, 10, 0.5, 1e-3, 20.0))
         hooks.done(3)

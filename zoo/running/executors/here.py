@@ -9,7 +9,7 @@ from zoo.data.store import WaveformStore
 from zoo.errors import listed
 from zoo.running.folder import Run
 from zoo.running.locks import Busy
-from zoo.running.plan import Task
+from zoo.running.plan import Task, origins
 from zoo.running.watcher import Watcher
 from zoo.running.work import Outcome, do, task_folder
 
@@ -25,8 +25,11 @@ class Here:
 
     def run(self, run: Run, tasks: Sequence[Task], watcher: Watcher) -> Iterator[Outcome]:
         """Every task done, in order; those that another process works on come last."""
-        of_others = []
-        for task in tasks:
+        of_others: list[Task] = []
+        for task, origin in zip(tasks, origins(tasks), strict=True):
+            if origin in of_others:  # its network is being trained
+                of_others.append(task)
+                continue
             try:
                 yield self._do(task, run, watcher)
             except Busy:

@@ -16,7 +16,7 @@ from zoo.running.executors.rows import Row
 from zoo.running.folder import Run
 from zoo.running.jobs import Job, job_of, order_of
 from zoo.running.locks import LONGEST_WAIT, is_held
-from zoo.running.plan import Task
+from zoo.running.plan import Task, origins
 from zoo.running.watcher import Watcher
 from zoo.running.work import Outcome
 
@@ -83,6 +83,7 @@ class _Unfinished:
     job: Job
     code: str  # of its order
     row: Row
+    origin: str | None = None  # the job that trains its network, where that is another's
     process: Process | None = None
     deaths: int = 0
 
@@ -143,19 +144,27 @@ class Processes:
         """Write what each process has to do."""
         unfinished = []
         with run.lock(LONGEST_WAIT):
-            for task in tasks:
+            for task, origin in zip(tasks, origins(tasks), strict=True):
                 job, order = job_of(run, task), order_of(task, self.clips, self.data, self.store, self.device, self.also)
                 order.write(job.order_path)
-                unfinished.append(_Unfinished(task, job, order.code, Row(task, watcher)))
+                trainer = None if origin is None else job_of(run, origin).name
+                unfinished.append(_Unfinished(task, job, order.code, Row(task, watcher), trainer))
         return unfinished
 
     def _begin(self, waiting: list[_Unfinished], working: list[_Unfinished], watcher: Watcher) -> Iterator[Outcome]:
-        """Take from those that wait as many as there is room for; those that an earlier command finished come out at once."""
+        """Take from those that wait as many as there is room for; those that an earlier command finished come out at once.
+
+        One whose network another trains waits until that is done.
+        """
         fresh: list[_Unfinished] = []
-        while waiting and (self.starter.most is None or len(working) + len(fresh) < self.starter.most):
-            one = waiting.pop(0)
+        while self.starter.most is None or len(working) + len(fresh) < self.starter.most:
+            trainers = {one.job.name for one in (*waiting, *working, *fresh)}
+            one = next((one for one in waiting if one.origin not in trainers), None)
+            if one is None:
+                break
+            waiting.remove(one)
             if not one.deaths and one.job.finished(one.code):
-                watcher.begin_task(one.task, True)
+                watcher.begin_task(one.task, "trained already")
                 yield one.job.outcome(one.task)
                 continue
             one.process = self.starter.find(one.job)

@@ -25,7 +25,7 @@ class Row:
     def look(self, state: State) -> None:
         """Tell what is new."""
         if self._hooks is None and state.stage not in ("begun", "failed"):
-            self._hooks = self.watcher.begin_task(self.task, state.trained)
+            self._hooks = self.watcher.begin_task(self.task, state.before)
         if self._hooks is None:
             return
         for sentence in state.notes[self._said :]:

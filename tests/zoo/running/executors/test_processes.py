@@ -112,7 +112,7 @@ def _first_process(run: Run) -> int:
     for _ in range(600):
         for path in run.folder.glob("tasks/*/state.json"):
             state = json.loads(path.read_text())
-            if state["stage"] in ("begun", "training") and not state.get("trained"):
+            if state["stage"] in ("begun", "training") and not state.get("before"):
                 return int(state["process"])
         time.sleep(0.05)
     raise AssertionError("no process began")
