@@ -65,6 +65,10 @@ def directions(embeddings: FloatArray) -> FloatArray:
     The last column is 1 for a zero vector: it has no direction, so it is at distance 1 from all but other zero vectors.
     """
     largest = np.abs(embeddings).max(axis=1, keepdims=True)
-    scaled = embeddings / np.where(largest > 0, largest, 1.0)  # no overflow or underflow in the squares
+    result = np.empty((len(embeddings), embeddings.shape[1] + 1))
+    scaled = result[:, :-1]
+    np.divide(embeddings, np.where(largest > 0, largest, 1.0), out=scaled)  # no overflow or underflow in the squares
     lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
-    return np.hstack([scaled / np.where(lengths > 0, lengths, 1.0), lengths == 0])
+    scaled /= np.where(lengths > 0, lengths, 1.0)
+    result[:, -1:] = lengths == 0
+    return result

@@ -1,4 +1,4 @@
-"""Reference points of each domain, and the distances to the nearest of them."""
+"""Reference points of each domain, and the training clips that they were made from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,13 @@ class Bank:
     points   float64 (m, dim)
     parents  (m, 2), rows of the fit: twice the same one for a clip, the two ends of the line for a point between two clips
     spares   bool (m,): points that count only when another point of their first parent goes with its second one
+    shares   (m, 2): how much of each parent is in a point, where every point is such a mixture
     """
 
     points: FloatArray
     parents: NDArray[np.intp]
     spares: NDArray[np.bool_] | None = None
+    shares: FloatArray | None = None
 
     @property
     def clips(self) -> NDArray[np.bool_]:
@@ -38,7 +40,7 @@ class Bank:
         return not bool(self.clips.all())
 
     def placed(self, points: FloatArray) -> "Bank":
-        """The same bank with its points elsewhere."""
+        """The same bank with its points elsewhere, where they may be no mixtures."""
         return Bank(points, self.parents, self.spares)
 
     def absent(self, rows: NDArray[np.intp] | None) -> NDArray[np.bool_]:
@@ -101,52 +103,3 @@ def blocks(count: int, width: int) -> list[slice]:
     """Slices of so many rows that `width` numbers for each can be held at once."""
     size = max(1, CHUNK // max(width, 1))
     return [slice(start, start + size) for start in range(0, count, size)]
-
-
-def nearest_squares(queries: FloatArray, bank: Bank, k: int, leave_out: bool = False) -> FloatArray:
-    """Squared Euclidean distances (n, up to k) to the nearest points of a bank; infinite where no more points are left.
-
-    With `leave_out`, query i is training clip i, and points made from it do not count.
-    """
-    return nearest(queries, bank, k, np.arange(len(queries)) if leave_out else None)[0]
-
-
-def nearest(
-    queries: FloatArray, bank: Bank, k: int, left_out: NDArray[np.intp] | None = None
-) -> tuple[FloatArray, NDArray[np.intp]]:
-    """Squared Euclidean distances (n, up to k) to the nearest points of a bank, in no order, and which points these are.
-
-    `left_out` (n,) is the training clip that is left out for each query. Infinite where no more points are left.
-    """
-    center = bank.points.mean(axis=0)
-    points = bank.points - center  # near the origin the dot products lose fewer digits
-    squares = (points**2).sum(axis=1)
-    k = min(k, len(points))
-    result, which = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.intp)
-    size = max(1, CHUNK // max(len(points), k * points.shape[1]))
-    for start in range(0, len(queries), size):
-        chunk = queries[start : start + size] - center
-        closeness = squares - 2 * (chunk @ points.T)
-        absent = bank.absent(None if left_out is None else left_out[start : start + size])
-        closeness[np.broadcast_to(absent, closeness.shape)] = np.inf
-        best = np.argpartition(closeness, k - 1, axis=1)[:, :k]
-        left = np.isfinite(np.take_along_axis(closeness, best, axis=1))
-        # measured again from the differences: exact where points coincide
-        exact = ((queries[start : start + size, None] - bank.points[best]) ** 2).sum(axis=2)
-        result[start : start + size] = np.where(left, exact, np.inf)
-        which[start : start + size] = best
-    return result, which
-
-
-def squares_between(queries: FloatArray, points: FloatArray) -> FloatArray:
-    """Squared Euclidean distances (n, m), to nine digits: small ones are measured again from the differences."""
-    center = points.mean(axis=0)
-    queries_, points_ = queries - center, points - center
-    lengths = (queries_**2).sum(axis=1)[:, None] + (points_**2).sum(axis=1)
-    squares: FloatArray = lengths - 2 * (queries_ @ points_.T)
-    rows, columns = np.nonzero(squares < 1e-6 * lengths)
-    size = max(1, CHUNK // points.shape[1])
-    for start in range(0, len(rows), size):
-        row, column = rows[start : start + size], columns[start : start + size]
-        squares[row, column] = ((queries[row] - points[column]) ** 2).sum(axis=1)
-    return np.maximum(squares, 0.0, out=squares)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.detectors import FloatArray
-from zoo.detectors._banks import CHUNK, blocks, squares_between
+from zoo.detectors._banks import Bank, blocks
+from zoo.detectors._compared import Compared
 
 T = TypeVar("T", bound=np.generic)
 
@@ -59,25 +60,21 @@ def _replaced(values: NDArray[T], at: NDArray[np.intp], by: NDArray[T], left_out
 
 
 class Inside:
-    """Distances among reference clips (m, dim), infinite from each to itself; kept where they are few."""
+    """Distances among the clips of a bank that holds clips only, infinite from each to itself."""
 
-    def __init__(self, points: FloatArray, cosine: bool) -> None:
-        self.points, self.cosine = points, cosine
-        self._kept = self._rows(slice(None)) if points.shape[0] ** 2 <= CHUNK else None
+    def __init__(self, bank: Bank, clips: Compared, cosine: bool) -> None:
+        """`clips` are those of the fit, compared with themselves."""
+        self.bank, self.clips, self.cosine = bank, clips, cosine
 
     def rows(self, rows: slice) -> FloatArray:
         """From some of the clips to all, (len(rows), m)."""
-        return self._rows(rows) if self._kept is None else self._kept[rows]
-
-    def _rows(self, rows: slice) -> FloatArray:
-        distances = distances_of(squares_between(self.points[rows], self.points), self.cosine)
-        own = np.arange(len(self.points))[rows]
-        distances[np.arange(len(own)), own] = np.inf
-        return distances
+        own = np.arange(len(self.bank.points))[rows]
+        squares = self.clips.squares(self.bank, self.bank.parents[own, 0], infinite=(np.arange(len(own)), own))
+        return distances_of(squares, self.cosine)
 
     def densities(self, k: int) -> Densities:
         """Of these clips."""
-        m = len(self.points)
+        m = len(self.bank.points)
         count = min(k + 1, m - 1)
         which, near = np.empty((m, count), dtype=np.intp), np.empty((m, count))
         for part in blocks(m, m):
@@ -90,6 +87,6 @@ class Inside:
 
 
 def distances_of(squares: FloatArray, cosine: bool) -> FloatArray:
-    """Distances from squared Euclidean ones: 1 - cos of directions, or the root."""
-    distances: FloatArray = squares / 2 if cosine else np.sqrt(squares)
+    """Distances from squared Euclidean ones, in their place: 1 - cos of directions, or the root."""
+    distances: FloatArray = np.divide(squares, 2, out=squares) if cosine else np.sqrt(squares, out=squares)
     return distances

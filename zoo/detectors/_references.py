@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.detectors import FloatArray
-from zoo.detectors._banks import Bank, blocks, nearest_squares, squares_between
+from zoo.detectors._banks import Bank, blocks
+from zoo.detectors._compared import Compared
 from zoo.detectors._density import Densities, Inside, distances_of
 
 SMALLEST = 1e-12  # of densities and deviations: those of references that coincide are 0
@@ -25,12 +26,12 @@ SMALLEST = 1e-12  # of densities and deviations: those of references that coinci
 class References(Protocol):
     """The references of one domain and part."""
 
-    def score(self, queries: FloatArray) -> FloatArray:
-        """How far queries (n, dim) are, (n,)."""
+    def score(self, queries: Compared) -> FloatArray:
+        """How far queries are, (n,)."""
         ...
 
-    def score_training(self, training: FloatArray) -> FloatArray:
-        """The same for all clips of the fit (n, dim), each left out of the references; infinite where none is left."""
+    def score_training(self, clips: Compared) -> FloatArray:
+        """The same for all clips of the fit, each left out of the references; infinite where none is left."""
         ...
 
 
@@ -40,11 +41,11 @@ class Plain:
     def __init__(self, bank: Bank, k: int, cosine: bool) -> None:
         self.bank, self.k, self.cosine = bank, k, cosine
 
-    def score(self, queries: FloatArray) -> FloatArray:
-        return self._mean(nearest_squares(queries, self.bank, self.k))
+    def score(self, queries: Compared) -> FloatArray:
+        return self._mean(queries.nearest(self.bank, self.k)[0])
 
-    def score_training(self, training: FloatArray) -> FloatArray:
-        return self._mean(nearest_squares(training, self.bank, self.k, leave_out=True))
+    def score_training(self, clips: Compared) -> FloatArray:
+        return self._mean(clips.nearest(self.bank, self.k, left_out=np.arange(len(clips)))[0])
 
     def _mean(self, squares: FloatArray) -> FloatArray:
         return finite_mean(distances_of(squares, self.cosine))
@@ -53,9 +54,11 @@ class Plain:
 class Rescaled:
     """LDN or VarMin; the bank holds clips only."""
 
-    def __init__(self, bank: Bank, method: Literal["ldn", "varmin"], neighbors: int, k: int, cosine: bool) -> None:
+    def __init__(
+        self, bank: Bank, method: Literal["ldn", "varmin"], neighbors: int, k: int, cosine: bool, clips: Compared
+    ) -> None:
         self.bank, self.method, self.k, self.cosine = bank, method, k, cosine
-        self.inside = Inside(bank.points, cosine)
+        self.inside = Inside(bank, clips, cosine)
         self.densities = self.inside.densities(neighbors)
         self.alpha = 0.0
         if method == "varmin":
@@ -63,18 +66,21 @@ class Rescaled:
             everyone = np.ones((1, len(which)), dtype=bool)
             self.alpha = float(least_variance(distance[None], self.densities.values[which][None], everyone)[0])
 
-    def score(self, queries: FloatArray) -> FloatArray:
-        result = np.empty(len(queries))
-        for rows in blocks(len(queries), len(self.bank.points)):
-            distances = distances_of(squares_between(queries[rows], self.bank.points), self.cosine)
+    def score(self, queries: Compared) -> FloatArray:
+        return self._scores(queries, np.arange(len(queries)))
+
+    def _scores(self, queries: Compared, chosen: NDArray[np.intp]) -> FloatArray:
+        result = np.empty(len(chosen))
+        for rows in blocks(len(chosen), len(self.bank.points)):
+            distances = distances_of(queries.squares(self.bank, chosen[rows]), self.cosine)
             result[rows] = self._nearest(distances, self.densities.values[None], np.full(1, self.alpha))
         return result
 
-    def score_training(self, training: FloatArray) -> FloatArray:
+    def score_training(self, clips: Compared) -> FloatArray:
         own = self.bank.parents[:, 0]
-        others = np.setdiff1d(np.arange(len(training)), own)
-        result = np.empty(len(training))
-        result[others] = self.score(training[others])
+        others = np.setdiff1d(np.arange(len(clips)), own)
+        result = np.empty(len(clips))
+        result[others] = self._scores(clips, others)
         for rows in blocks(len(own), len(own)):
             left_out = np.arange(len(own))[rows]
             distances = self.inside.rows(rows)
@@ -102,21 +108,20 @@ class Rescaled:
 class DomainZ:
     """Distances in deviations of those between the domain's own clips."""
 
-    def __init__(self, bank: Bank, k: int, cosine: bool) -> None:
+    def __init__(self, bank: Bank, k: int, cosine: bool, clips: Compared) -> None:
         self.bank, self.plain = bank, Plain(bank, k, cosine)
         self.own = bank.parents[bank.clips, 0]
-        self.clips = bank.points[bank.clips]
         self.densities: Densities | None = None
         if bank.made:
-            self.nearest, self.distances = self._nearest_points()
+            self.nearest, self.distances = self._nearest_points(clips)
             inside = self._without(None)[0]
         else:
-            self.densities = Inside(bank.points, cosine).densities(k)
+            self.densities = Inside(bank, clips, cosine).densities(k)
             inside = self.densities.values
         self.mean, self.deviation = float(inside.mean()), float(inside.std())
         self.lender = self  # the domain whose deviation counts
 
-    def score(self, queries: FloatArray) -> FloatArray:
+    def score(self, queries: Compared) -> FloatArray:
         return self.z(self.plain.score(queries), self.mean, self.lender.deviation)
 
     @staticmethod
@@ -125,10 +130,10 @@ class DomainZ:
         z: FloatArray = (distances - mean) / np.maximum(deviation, SMALLEST)
         return z
 
-    def score_training(self, training: FloatArray) -> FloatArray:
-        mean, _ = self.statistics(len(training))
-        _, deviation = self.lender.statistics(len(training))
-        return self.z(self.plain.score_training(training), mean, deviation)
+    def score_training(self, clips: Compared) -> FloatArray:
+        mean, _ = self.statistics(len(clips))
+        _, deviation = self.lender.statistics(len(clips))
+        return self.z(self.plain.score_training(clips), mean, deviation)
 
     def statistics(self, clips: int) -> tuple[FloatArray, FloatArray]:
         """Mean and deviation of the domain's own distances when each of the clips of the fit is left out, both (clips,)."""
@@ -143,12 +148,12 @@ class DomainZ:
             mean[left_out], deviation[left_out] = mean_and_deviation(inside, there)
         return mean, deviation
 
-    def _nearest_points(self) -> tuple[NDArray[np.intp], FloatArray]:
+    def _nearest_points(self, clips: Compared) -> tuple[NDArray[np.intp], FloatArray]:
         """The points nearest to each of the domain's own clips, but for those made from it, and how far: (own, t).
 
         So many that k are left whichever clip is left out.
         """
-        distances = distances_of(squares_between(self.clips, self.bank.points), self.plain.cosine)
+        distances = distances_of(clips.squares(self.bank, self.own), self.plain.cosine)
         distances[(self.bank.parents[None] == self.own[:, None, None]).any(axis=2)] = np.inf
         children = np.bincount(self.bank.parents.ravel()).max()  # of one clip
         spares = 0 if self.bank.spares is None else int(self.bank.spares.sum())
@@ -177,7 +182,7 @@ def mean_and_deviation(values: FloatArray, there: NDArray[np.bool_]) -> tuple[Fl
     count = there.sum(axis=1)
     mean = np.where(there, values, 0.0).sum(axis=1) / count
     spread = np.where(there, values - mean[:, None], 0.0)
-    return mean, np.sqrt((spread**2).sum(axis=1) / count)
+    return mean, np.sqrt(np.einsum("nm,nm->n", spread, spread) / count)
 
 
 def least_variance(distances: FloatArray, dense: FloatArray, there: NDArray[np.bool_]) -> FloatArray:
@@ -185,8 +190,8 @@ def least_variance(distances: FloatArray, dense: FloatArray, there: NDArray[np.b
     count = there.sum(axis=1, keepdims=True)
     mean = np.where(there, dense, 0.0).sum(axis=1, keepdims=True) / count
     spread = np.where(there, dense - mean, 0.0)
-    variance = (spread**2).sum(axis=1)
-    covariance = (spread * np.where(there, distances, 0.0)).sum(axis=1)
+    variance = np.einsum("nm,nm->n", spread, spread)
+    covariance = np.einsum("nm,nm->n", spread, distances)
     constant = variance <= 1e-20 * count[:, 0] * mean[:, 0] ** 2  # only rounding
     alpha: FloatArray = np.where(constant, 0.0, covariance / np.where(constant, 1.0, variance))
     return alpha

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.detectors import FloatArray
-from zoo.detectors._banks import CHUNK, Bank, blocks, nearest
+from zoo.detectors._banks import CHUNK, Bank, blocks
+from zoo.detectors._compared import Compared
 from zoo.detectors._references import finite_mean, mean_and_deviation
 
 CONSTANT = 1e-12  # a deviation this much smaller than the largest value is rounding
@@ -93,7 +94,8 @@ class Reweighted:
         """Each reference's nearest others on the whole scale (m, count), and how far, squared, all but these are (m,)."""
         m = len(self.points)
         own, count = np.arange(m), min(CANDIDATES + self.k, m - 1)
-        squares, which = nearest(self.points, Bank(self.points, np.stack([own, own], axis=1)), count, left_out=own)
+        bank = Bank(self.points, np.stack([own, own], axis=1))
+        squares, which = Compared(self.points, self.points).nearest(bank, count, left_out=own)
         return which, squares.max(axis=1) if count < m - 1 else np.full(m, np.inf)
 
     def _inside(self, left_out: NDArray[np.intp], which: NDArray[np.intp], outside: FloatArray) -> FloatArray:

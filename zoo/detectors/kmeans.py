@@ -18,7 +18,8 @@ from zoo.config import Frozen
 from zoo.data.clips import Clip
 from zoo.detectors import Detector, FloatArray
 from zoo.detectors._arrays import canonical_order, checked, checked_training, directions, fitted, joined
-from zoo.detectors._banks import Bank, domain_banks, nearest_squares
+from zoo.detectors._banks import Bank, domain_banks
+from zoo.detectors._compared import Compared
 from zoo.detectors._smote import SmoteConfig
 from zoo.metadata import Words
 
@@ -125,5 +126,6 @@ def _to_clips(queries: FloatArray, bank: Bank | None, leave_out: bool = False) -
     """Cosine distance (n,) to the nearest point; infinite when there is none."""
     if bank is None:
         return np.full(len(queries), np.inf)
-    squares: FloatArray = nearest_squares(queries, bank, 1, leave_out)[:, 0]
-    return squares / 2
+    squares, _ = Compared(queries).nearest(bank, 1, left_out=np.arange(len(queries)) if leave_out else None)
+    nearest: FloatArray = squares[:, 0]
+    return nearest / 2

@@ -20,7 +20,8 @@ from zoo.data.clips import Clip
 from zoo.detectors import Detector, FloatArray
 from zoo.detectors._arrays import checked, checked_training, directions, fitted, joined
 from zoo.detectors._banks import Bank, domain_banks
-from zoo.detectors._mem_mixup import MemMixupConfig, mixed
+from zoo.detectors._compared import Compared
+from zoo.detectors._mem_mixup import MemMixupConfig, mixed, on_directions
 from zoo.detectors._references import DomainZ, Plain, References, Rescaled
 from zoo.detectors._scale import Reweighted, Scale
 from zoo.detectors._smote import SmoteConfig
@@ -69,6 +70,7 @@ class NearestNeighbors:
         self._references: list[list[References]] = []  # of each part, of each domain
         self._banks: list[list[Bank]] = []
         self._training: FloatArray | None = None  # (n, parts, dim)
+        self._compared: list[Compared] = []  # of each part: the clips of the fit with themselves
         self._clips: list[Clip] = []
         self._few: NDArray[np.bool_] = np.empty(0, dtype=bool)  # clips without which their domain has too few
 
@@ -76,15 +78,21 @@ class NearestNeighbors:
         training = checked_training(embeddings, clips)
         self._shape, self._training, self._clips = training.shape[1:], training, list(clips)
         self._scale = Scale.of(joined(training)) if self.config.standardise else None
-        self._banks = [self._banks_of(part) for part in range(self._parts(training).shape[1])]
+        self._compared = [Compared(placed, placed) for placed in self._placed(training)]
+        self._banks = [self._banks_of(part) for part in range(len(self._compared))]
         self._few = self._few_clips(len(clips))
         rescale = self.config.rescale if self._leave_out_small_domains() else "none"
-        self._references = [self._references_of(banks, rescale) for banks in self._banks]
+        self._references = [
+            self._references_of(banks, rescale, clips) for banks, clips in zip(self._banks, self._compared, strict=True)
+        ]
         return self
 
     def score(self, embeddings: FloatArray) -> FloatArray:
-        queries = self._placed(checked(embeddings, fitted(self._shape)))
-        parts = [self._nearer([one.score(queries[part]) for one in own]) for part, own in enumerate(self._references)]
+        placed = self._placed(checked(embeddings, fitted(self._shape)))
+        parts = []
+        for points, clips, own in zip(placed, self._compared, self._references, strict=True):
+            queries = Compared(points, clips.queries)
+            parts.append(self._nearer([one.score(queries) for one in own]))
         return _mean(parts)
 
     def score_training(self) -> FloatArray:
@@ -93,9 +101,9 @@ class NearestNeighbors:
             return np.zeros(1)  # nothing left: the distance to itself
         made = any(bank.made for banks in self._banks for bank in banks)
         if self._scale is None:
-            placed = self._placed(training)
             parts = [
-                self._nearer([one.score_training(placed[part]) for one in own]) for part, own in enumerate(self._references)
+                self._nearer([one.score_training(clips) for one in own])
+                for clips, own in zip(self._compared, self._references, strict=True)
             ]
             scores, again = _mean(parts), self._few
         elif self.config.metric == "euclidean" and not made and self.config.rescale in ("none", "domain_z"):
@@ -114,10 +122,14 @@ class NearestNeighbors:
 
     def _placed(self, embeddings: FloatArray) -> list[FloatArray]:
         """Where the clips lie, (n, dim) for each part."""
+        return [self._placed_part(points, part) for part, points in enumerate(np.moveaxis(self._parts(embeddings), 1, 0))]
+
+    def _placed_part(self, points: FloatArray, part: int) -> FloatArray:
+        """Where these (n, dim) lie, of one part."""
         if self._scale is not None:
-            embeddings = self._scale.placed(joined(embeddings)).reshape(embeddings.shape)
-        parts = np.moveaxis(self._parts(embeddings), 1, 0)
-        return [directions(part) if self.config.metric == "cosine" else part for part in parts]
+            shape = (1, *fitted(self._shape))
+            points = Scale(*(self._parts(side.reshape(shape))[0, part] for side in self._scale.sides)).placed(points)
+        return directions(points) if self.config.metric == "cosine" else points
 
     def _banks_of(self, part: int) -> list[Bank]:
         """The references of one part, a bank for each domain."""
@@ -127,19 +139,21 @@ class NearestNeighbors:
         if config.banks == "one":
             rows = np.arange(len(training))
             banks = [Bank(points, np.stack([rows, rows], axis=1))]
-        if self._scale is not None:
-            own = Scale(*(self._parts(side.reshape(1, *training.shape[1:]))[0, part] for side in self._scale.sides))
-            banks = [bank.placed(own.placed(bank.points)) for bank in banks]
-        if config.metric == "cosine":
-            banks = [bank.placed(directions(bank.points)) for bank in banks]
+        banks = [self._placed_bank(bank, part) for bank in banks]
         if config.mem_mixup is not None and len(banks) == 1:
             self.notes.append("MemMixup left out: it needs source and target clips")
         elif config.mem_mixup is not None:
-            banks[1] = mixed(banks[0], banks[1], config.mem_mixup)
+            banks[1] = mixed(banks[0], banks[1], config.mem_mixup, self._compared[part])
             if config.metric == "cosine":
-                points = np.where(banks[1].clips[:, None], banks[1].points, directions(banks[1].points[:, :-1]))
-                banks[1] = banks[1].placed(points)
+                banks[1] = on_directions(banks[1])
         return banks
+
+    def _placed_bank(self, bank: Bank, part: int) -> Bank:
+        """The bank where its clips lie already, and what SMOTE made beside them."""
+        points = self._compared[part].queries[bank.parents[:, 0]]
+        if bank.made:
+            points[~bank.clips] = self._placed_part(bank.points[~bank.clips], part)
+        return bank.placed(points)
 
     def _few_clips(self, count: int) -> NDArray[np.bool_]:
         few = np.zeros(count, dtype=bool)
@@ -163,12 +177,12 @@ class NearestNeighbors:
         self._banks = [[bank for bank, kept in zip(banks, enough, strict=True) if kept] for banks in self._banks]
         return True
 
-    def _references_of(self, banks: Sequence[Bank], rescale: str) -> list[References]:
+    def _references_of(self, banks: Sequence[Bank], rescale: str, clips: Compared) -> list[References]:
         config, cosine = self.config, self.config.metric == "cosine"
         if rescale == "none":
             return [Plain(bank, config.k, cosine) for bank in banks]
         if rescale == "domain_z":
-            domains = [DomainZ(bank, config.k, cosine) for bank in banks]
+            domains = [DomainZ(bank, config.k, cosine, clips) for bank in banks]
             if config.deviation == "target":
                 domains[0].lender = domains[-1]
             return list(domains)
@@ -177,16 +191,16 @@ class NearestNeighbors:
         by_domain = [None if config.banks == "one" else config.k_target if one else config.k_source for one in target]
         counts = [one or config.neighbors or published for one in by_domain]
         method: Literal["ldn", "varmin"] = "ldn" if rescale == "ldn" else "varmin"
-        return [Rescaled(bank, method, count, config.k, cosine) for bank, count in zip(banks, counts, strict=True)]
+        return [Rescaled(bank, method, count, config.k, cosine, clips) for bank, count in zip(banks, counts, strict=True)]
 
     def _scores_on_other_scales(self, training: FloatArray, scale: Scale) -> FloatArray:
         """Scores of the training clips, each with the scale that the others have, from Euclidean distances to clips."""
         weights: FloatArray = (scale.deviation / scale.without(joined(training))) ** 2
         weights = self._parts(weights.reshape(training.shape))
         parts: list[FloatArray] = []
-        for part, (banks, points) in enumerate(zip(self._banks, self._placed(training), strict=True)):
+        for part, (banks, clips) in enumerate(zip(self._banks, self._compared, strict=True)):
             domains = [Reweighted(bank, weights[:, part], self.config.k) for bank in banks]
-            distances = [domain.score_training(points) for domain in domains]
+            distances = [domain.score_training(clips.queries) for domain in domains]
             if isinstance(self._references[part][0], DomainZ):
                 means, deviations = zip(*(domain.statistics() for domain in domains), strict=True)
                 if self.config.deviation == "target":
