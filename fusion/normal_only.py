@@ -13,10 +13,11 @@ system is odd, not which one finds anomalies. Nor do development machines forete
 60.9 on its development set, where other teams had 64 to 69.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from fusion.combine import Stack
@@ -42,7 +43,8 @@ def judged_by_normals(stacked: Stack) -> list[FromNormals]:
 
     Raises: AsdzooError when the tables hold no training scores.
     """
-    families = families_of(stacked.systems)
+    families, training = families_of(stacked.systems), _training(stacked)
+    domains = stacked.clips["domain"].to_numpy()
     means = {
         name: np.mean([stacked.calibrated[stacked.systems.index(member)] for member in members], axis=0)
         for name, members in families.items()
@@ -51,12 +53,12 @@ def judged_by_normals(stacked: Stack) -> list[FromNormals]:
     for name, members in families.items():
         others = [mean for other, mean in means.items() if other != name]
         seeds = [stacked.calibrated[stacked.systems.index(member)] for member in members]
-        agreement = _correlation(stacked, means[name], np.mean(others, axis=0)) if others else None
+        agreement = _correlation(training, means[name], np.mean(others, axis=0)) if others else None
         stability = None
         if len(seeds) > 1:
             rest = [(len(seeds) * means[name] - one) / (len(seeds) - 1) for one in seeds]
-            stability = float(np.mean([_correlation(stacked, *pair) for pair in zip(seeds, rest, strict=True)]))
-        found.append(FromNormals(name, members, agreement, _imbalance(stacked, means[name]), stability))
+            stability = float(np.mean([_correlation(training, *pair) for pair in zip(seeds, rest, strict=True)]))
+        found.append(FromNormals(name, members, agreement, _imbalance(training, domains, means[name]), stability))
     total = (
         _places([one.agreement for one in found])
         + _places([None if one.imbalance is None else -one.imbalance for one in found])
@@ -73,20 +75,18 @@ def _places(values: list[float | None]) -> Floats:
     return np.array([(len(values) + 1) / 2 if value is None else next(ranked) for value in values])
 
 
-def _training(stacked: Stack) -> Iterator[np.ndarray]:
+def _training(stacked: Stack) -> list[NDArray[np.intp]]:
+    """Positions of the training clips of each section that has some."""
     training = stacked.clips["split"].eq("train").to_numpy()
-    some = False
-    for _, _, rows in stacked.sections:
-        if training[rows].any():
-            some = True
-            yield rows[training[rows]]
-    if not some:
+    found = [rows[training[rows]] for _, _, rows in stacked.sections if training[rows].any()]
+    if not found:
         raise AsdzooError("the tables hold no training scores to choose by", "--method equal, or `asdzoo train-all` again")
+    return found
 
 
-def _correlation(stacked: Stack, scores: Floats, others: Floats) -> float:
+def _correlation(training: Sequence[NDArray[np.intp]], scores: Floats, others: Floats) -> float:
     found = []
-    for rows in _training(stacked):
+    for rows in training:
         if len(rows) > 2 and np.ptp(scores[rows]) > 0 and np.ptp(others[rows]) > 0:
             found.append(float(np.corrcoef(stats.rankdata(scores[rows]), stats.rankdata(others[rows]))[0, 1]))
         else:
@@ -94,10 +94,9 @@ def _correlation(stacked: Stack, scores: Floats, others: Floats) -> float:
     return float(np.mean(found))
 
 
-def _imbalance(stacked: Stack, scores: Floats) -> float | None:
+def _imbalance(training: Sequence[NDArray[np.intp]], domains: NDArray[np.object_], scores: Floats) -> float | None:
     found = []
-    domains = stacked.clips["domain"].to_numpy()
-    for rows in _training(stacked):
+    for rows in training:
         source, target = scores[rows][domains[rows] == "source"], scores[rows][domains[rows] == "target"]
         spread = float(scores[rows].std())
         if len(source) and len(target) and spread > 0:
