@@ -277,6 +277,8 @@ def _report(joined: "Joined", explain: bool) -> None:
         if found.cross_validated is not None:
             without = "its labels" if found.left_out == "machine" else "the labels of its group"
             out.print(f"  {found.cross_validated:.4f} cross-validated, each machine with weights found without {without}")
+        if found.equal is not None and found.method != "equal":
+            out.print(f"  {found.equal:.4f} with equal weights")
         out.print(f"  {found.resubstitution:.4f} by resubstitution, with the weights above, which saw them")
     if explain and ensemble.development:
         out.print(tables.held_out_weights(ensemble, systems))

@@ -26,6 +26,7 @@ class CrossFit:
         float | None
     )  # official score of the labelled machines, each with its held-out weights; None where none can be held out
     resubstitution: float  # the same with the weights that its own labels helped to find
+    equal: float  # the same with equal weights, which no label helped to find
 
 
 def cross_fit(problem: Problem, method: Method, left_out: Mapping[str, Sequence[str]] | None = None) -> CrossFit:
@@ -40,7 +41,9 @@ def cross_fit(problem: Problem, method: Method, left_out: Mapping[str, Sequence[
     final = {machine: solution.of(problem.group[machine]) for machine in problem.machines}
     possible = len(problem.objective.systems) > 1 and all(len(fold) < len(problem.machines) for fold in folds.values())
     cross_validated = official_of(problem, held_out) if possible else None
-    return CrossFit(solution, held_out, cross_validated, official_of(problem, final))
+    count = len(problem.objective.systems)
+    equal = official_of(problem, dict.fromkeys(problem.machines, np.full(count, 1 / count)))
+    return CrossFit(solution, held_out, cross_validated, official_of(problem, final), equal)
 
 
 def official_of(problem: Problem, vectors: Mapping[str, Floats]) -> float:

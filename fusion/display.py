@@ -12,7 +12,7 @@ from fusion.intervals import Difference, Interval
 from fusion.normal_only import FromNormals
 from fusion.over_seeds import Family
 from fusion.papers import Beside
-from zoo.console import table
+from zoo.console import out, table
 from zoo.data.years import OWN
 
 MOST_COLUMNS = 8  # members side by side
@@ -145,8 +145,9 @@ def _cells(vectors: Mapping[str, Mapping[str, float]], systems: Sequence[str]) -
 
 
 def _by_member(title: str, key: str, systems: Sequence[str], cells: Mapping[str, Sequence[object]]) -> Table:
-    """A row for each key and a column for each system; the other way round where the systems are many."""
-    if len(systems) <= MOST_COLUMNS:
+    """A row for each key and a column for each system; the other way round where the systems are many, or long their names."""
+    width = sum(len(name) + 3 for name in (max([key, *cells], key=len), *systems)) + 1
+    if len(systems) <= MOST_COLUMNS and width <= out.width:
         return table(title, [key, *systems], [[name, *values] for name, values in cells.items()])
     rows = [[system, *(values[position] for values in cells.values())] for position, system in enumerate(systems)]
     return table(title, ["member", *cells], rows)

@@ -47,6 +47,7 @@ class Found(Frozen):
     shrinkage: dict[str, float] = Field(default_factory=dict)  # what `fusion.search` chose; empty for equal weights
     cross_validated: float | None = None  # official score, each machine with weights found without it
     resubstitution: float | None = None  # the same with weights found on all machines, this one included
+    equal: float | None = None  # the same with equal weights
     notes: list[str] = Field(default_factory=list)  # what was kept or dropped, and why
 
 

@@ -175,6 +175,7 @@ def _ensemble(objective: Objective, plan: Plan, fit: CrossFit, notes: list[str],
             shrinkage=dict(fit.solution.settings),
             cross_validated=fit.cross_validated,
             resubstitution=fit.resubstitution,
+            equal=fit.equal,
             notes=notes,
         ),
     )

@@ -62,10 +62,10 @@ def suspicions(stacked: Stack, objective: Objective | None, combiner: Combiner) 
         f"{system} gives every clip of {listed(machines)} the same score" for system, machines in constant_on(stacked).items()
     ]
     if combiner not in ("rank", "train-rank"):
-        outliers = heavy_tailed(stacked)
-        for system, (machine, far) in outliers.items():
+        outliers = [f"{system} on {machine} ({far:.0f})" for system, (machine, far) in heavy_tailed(stacked).items()]
+        if outliers:
             notes.append(
-                f"{system} has a training clip of {machine} {far:.0f} standard deviations from the others: one such score "
+                f"far from a member's other training scores (in standard deviations): {listed(outliers, 8)}; one such score "
                 "outweighs all other members (--combiner train-rank takes ranks instead)"
             )
     if objective is not None and objective.machines:

@@ -11,6 +11,7 @@ import yaml
 from fusion.ensemble import read_ensemble
 from submission.cli import main
 from tests.fusion.runs import MACHINES, make_run, make_table, usual_run
+from zoo.console import out
 from zoo.files import write_json
 from zoo.running.folder import Run
 from zoo.scores import ScoreTable
@@ -41,12 +42,25 @@ def test_search_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     printed = capsys.readouterr().out
     assert f"{ensemble.found.cross_validated:.4f} cross-validated" in printed
     assert f"{ensemble.found.resubstitution:.4f} by resubstitution" in printed
+    assert f"{ensemble.found.equal:.4f} with equal weights" in printed
     assert "periodic" in printed
     fused = run.scores("fused").frame
     assert fused.shape == run.scores("alpha").frame.shape
     assert (fused["system"] == "fused").all()
     assert (tmp_path / "ensembles" / "study.log").exists()
     assert run.marks() == []
+
+
+def test_members_with_long_names_stand_one_below_the_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual_run(tmp_path)
+    for width, heading in ((120, ["group", "alpha"]), (24, ["member", "all"])):
+        monkeypatch.setattr(out, "width", width)
+        assert command(tmp_path) == 0
+        lines = capsys.readouterr().out.splitlines()
+        shown = lines[next(number for number, line in enumerate(lines) if line.startswith("Weights of")) + 2]
+        assert [cell.strip() for cell in shown.split("┃")[1:3]] == heading
 
 
 def test_many_members_stand_one_below_the_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,7 +261,7 @@ def test_members_to_look_at_are_named(tmp_path: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr().err
     assert "below chance: beta (0." in said
     assert "inverted?" in said
-    assert "beta has a training clip of fan" in said
+    assert "far from a member's other training scores (in standard deviations): beta on fan (" in said
     assert "--combiner train-rank" in said
     assert "gamma gives every clip of valve the same score" in said
     assert command(tmp_path, "--combiner", "train-rank") == 0

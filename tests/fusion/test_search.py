@@ -158,6 +158,8 @@ def test_cross_validated_score_is_that_of_the_fused_development_machines(method:
     final = ensemble.model_copy(update={"development": {}})
     table = fused_table(scores, combine(scores, final.weights_of), "mine")
     assert evaluate(table, "mine").score == pytest.approx(ensemble.found.resubstitution, abs=1e-12)
+    table = fused_table(scores, combine(scores, lambda machine: dict.fromkeys(scores.systems, 1 / 3)), "mine")
+    assert evaluate(table, "mine").score == pytest.approx(ensemble.found.equal, abs=1e-12)
 
 
 def test_evaluation_machines_get_the_weights_of_their_group() -> None:
