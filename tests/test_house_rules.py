@@ -42,6 +42,7 @@ ON_THE_GROUND = {
     "autocast",
     "errors",
     "files",
+    "formulas",
     "console",
     "yaml_reading",
     "config",

@@ -12,6 +12,7 @@ from submission.checking.faults import Fault, Level
 from submission.checking.package import Package
 from submission.checking.rules import Part, Rules
 from zoo.data.names import parse_name
+from zoo.formulas import is_formula
 
 _LARGEST = 2 * 2**20  # bytes; 200 rows have 8 KiB
 MOST_ROWS = 20_000  # of a file
@@ -160,9 +161,6 @@ def check_agreement(scores: Rows, decisions: Rows) -> None:
         )
 
 
-_FORMULA = tuple("=+-@\t")
-
-
 def _clip_form(part: Part, rules: Rules) -> str:
     form = rules.clip_form.format(section=part.section)
     return form.replace("_source_", f"_{part.domain}_") if part.domain else form
@@ -170,7 +168,7 @@ def _clip_form(part: Part, rules: Rules) -> str:
 
 def _clip(rows: Rows, clip: str, number: int, part: Part, form: re.Pattern[str] | None) -> None:
     """Note what is wrong with the name of a clip; `form` is that of the year's blind clips, None when there is none."""
-    if clip[:1] in _FORMULA:
+    if is_formula(clip):
         hint = "rename the recording; whoever opens the file in a spreadsheet would run it"
         rows.add("csv-formula", "warning", f"{clip[:40]!r} begins as a formula of a spreadsheet does", hint, number)
     if form is not None and form.fullmatch(clip):

@@ -31,6 +31,7 @@ def evaluate_package(
     from submission.checking.figures import figures
     from submission.checking.judging import judge
     from zoo.files import whole_file
+    from zoo.formulas import formulas
 
     judged, rules, notes = judge(package, truth, year)
     labels = [one.label for one in judged]
@@ -44,6 +45,8 @@ def evaluate_package(
     if all(one.evaluation.score is None for one in found):
         raise AsdzooError("nothing could be scored", "the lines above say why")
     if csv is not None:
+        if said := formulas(one.label for one in found):
+            warn(said)
         with whole_file(csv) as aside:
             pd.concat([one.table() for one in found]).to_csv(aside, index=False, lineterminator="\n")
     if as_json:

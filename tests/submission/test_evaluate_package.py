@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
@@ -162,6 +163,22 @@ def test_a_decision_counts_as_its_whole_part(make_run: MakeRun, tmp_path: Path, 
     assert judged(other, tmp_path / "truth", capsys)["systems"] == judged(package, tmp_path / "truth", capsys)["systems"]
     main(["check", str(other), "--all"])
     assert "0.9: the evaluator takes it for 0" in capsys.readouterr().out
+
+
+def test_a_label_that_a_spreadsheet_would_run(make_run: MakeRun, tmp_path: Path, capsys: Capture) -> None:
+    package = submitted(make_run, tmp_path, "2024")
+    with zipfile.ZipFile(package) as old, zipfile.ZipFile(tmp_path / "o.zip", "w") as new:
+        for name in old.namelist():
+            new.writestr(re.sub(r"^task2/[^/]+/", "task2/=1+2/", name), old.read(name))
+    write_truth(tmp_path / "truth", "2024", rules_of("2024").parts())
+    capsys.readouterr()
+    table = tmp_path / "figures.csv"
+    arguments = ["evaluate", "--package", str(tmp_path / "o.zip"), "--truth", str(tmp_path / "truth")]
+    assert main(arguments) == 0
+    assert "formula" not in capsys.readouterr().err
+    assert main([*arguments, "--csv", str(table)]) == 0
+    assert "'=1+2' begins as a formula does" in capsys.readouterr().err
+    assert set(pd.read_csv(table)["system"]) == {"=1+2"}
 
 
 @pytest.mark.parametrize(

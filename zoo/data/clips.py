@@ -10,7 +10,7 @@ facts           what a file name does not say of a recording of one's own comes 
                 whenever recordings are found.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -34,6 +34,7 @@ from zoo.data.problems import Problem, shown
 from zoo.data.remembered import keep
 from zoo.data.years import OWN, YEARS
 from zoo.errors import AsdzooError
+from zoo.formulas import formulas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,10 +179,14 @@ def _encodable(name: str) -> bool:
     return True
 
 
-def _odd(clips: Iterable[Clip]) -> Iterator[Problem]:
+def _odd(clips: Sequence[Clip]) -> Iterator[Problem]:
     """What is odd about what was found, a line for each machine."""
     learnt = [clip for clip in clips if clip.split == "train" and clip.label == "anomaly"]
     for machine in dict.fromkeys(clip.machine for clip in learnt):
         of_it = [clip for clip in learnt if clip.machine == machine]
         what = "is an anomaly" if len(of_it) == 1 else f"and {len(of_it) - 1} more are anomalies"
         yield Problem("warning", of_it[0].path, f"{what} among the training recordings, which are learnt as normal")
+    for folder in dict.fromkeys(clip.machine_folder for clip in clips):
+        own = [clip for clip in clips if clip.machine_folder == folder]
+        if said := formulas([own[0].machine, *(clip.name for clip in own)]):
+            yield Problem("warning", folder, said)

@@ -9,6 +9,7 @@ from zoo.data.annotations import LABELS
 from zoo.data.names import AUDIO, parse_name, section_of_folder, split_folder
 from zoo.data.problems import shown
 from zoo.errors import AsdzooError, unknown_name
+from zoo.formulas import formulas
 
 Sections = Mapping[str, Sequence[str]]  # machine -> its sections
 
@@ -62,6 +63,8 @@ def loose_files(paths: Iterable[Path]) -> tuple[list[tuple[Path, Path]], list[st
                 )
             if rest := [other for other in others if other.name != LABELS]:
                 notes.append(f"{len(rest)} file(s) in {shown(path)} are no recordings and passed over, first {shown(rest[0])}")
+    if said := formulas(below.as_posix() for below in found.values()):
+        notes.append(said)
     return list(found.items()), notes
 
 

@@ -7,6 +7,7 @@ from time import sleep as pause
 from zoo.data.identity import content_hash
 from zoo.data.loose import Loose, Sections, loose_files, whose
 from zoo.errors import AsdzooError
+from zoo.formulas import formulas
 from zoo.running.judge import Judge
 from zoo.running.verdicts import Judgement, Standard, Verdict, judge_recordings
 
@@ -69,6 +70,8 @@ def judged_as_they_come(
                 recordings.append(Loose(path, name, *whose(path, sections, machine, section)))
             except AsdzooError as problem:
                 notes.append(f"{problem.message}; {problem.hint}")
+        if said := formulas(one.name for one in recordings):
+            notes.append(said)
         found = Judgement([], notes, {})
         if recordings:
             try:

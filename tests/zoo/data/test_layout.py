@@ -209,6 +209,19 @@ def test_a_name_that_is_no_text(tmp_path: Path) -> None:
     said.encode("utf-8")
 
 
+def test_a_name_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
+    """Names come in here and stand in every table as they are; a line a machine says so."""
+    _write(
+        tmp_path, "MyPump/train/=1+2.wav", "MyPump/train/@x.wav", "MyPump/train/a=1.wav", "=Fan/train/x.wav", "Saw/train/-.wav"
+    )
+    clips = find_clips(tmp_path)
+    assert len(clips) == 5
+    assert sorted(clip.name for clip in clips if clip.machine == "MyPump") == ["=1+2.wav", "@x.wav", "a=1.wav"]
+    assert [problem.path.name for problem in clips.problems if "a formula" in problem.sentence] == ["=Fan", "MyPump", "Saw"]
+    said = next(problem.sentence for problem in clips.problems if problem.path.name == "MyPump")
+    assert said.startswith("'=1+2.wav' and 1 more begin as a formula does: a spreadsheet")
+
+
 def test_nothing_is_ignored_without_a_word(tmp_path: Path) -> None:
     """Every file that is no clip stands in the count of a line."""
     _write(

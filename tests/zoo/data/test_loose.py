@@ -39,6 +39,13 @@ def test_what_is_taken_and_what_is_said(tmp_path: Path) -> None:
     assert str(tmp_path / "only" / "train") in said.value.hint
 
 
+def test_a_name_that_a_spreadsheet_would_run_is_said(tmp_path: Path) -> None:
+    write_wav(tmp_path / "=1+2.wav")
+    write_wav(tmp_path / "x.wav")
+    _, notes = loose_files([tmp_path])
+    assert notes == ["'=1+2.wav' begins as a formula does: a spreadsheet that opens a table with such a name runs it"]
+
+
 def test_whose_a_recording_is(tmp_path: Path) -> None:
     assert whose(tmp_path / "Pump" / "test" / "x.wav", SECTIONS) == ("Pump", "00")
     assert whose(tmp_path / "Pump" / "2024-01-02" / "x.wav", SECTIONS) == ("Pump", "00")
