@@ -20,6 +20,7 @@ from zoo.config import Frozen, ablation_paths, load_inherited, override, parse, 
 from zoo.data.clips import Clip
 from zoo.data.store import WaveformStore
 from zoo.data.synth.auxiliary import class_names as auxiliary_class_names
+from zoo.data.views import View, view_of
 from zoo.detectors import Detector, FloatArray, Need
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import require_plain_name
@@ -124,6 +125,12 @@ class System:
             if isinstance(part, Loss):
                 part.unlabelled(bare)
         return network
+
+    @property
+    def views(self) -> list[View]:
+        """What of recordings it hears."""
+        names = (self.config.input.view, self.config.input.reference)
+        return [view_of(name) for name in names if name is not None]
 
     @property
     def files(self) -> list[str]:

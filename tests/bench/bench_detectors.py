@@ -1,7 +1,8 @@
 """Speed of the detectors at the size of a challenge: `python -m tests.bench.bench_detectors`.
 
 16 machines with 990 source, 10 target and 200 test clips each, embeddings of 8 parts x 768; then spectra of 256 dimensions.
-Fitting, scores of the test clips, and exact left-out scores of the training clips are all in it.
+Fitting, scores of the test clips, and exact left-out scores of the training clips are all in it. One machine is done ROUNDS
+times, and the time that the processors worked for the quickest is taken for each of the 16.
 """
 
 import resource
@@ -14,6 +15,7 @@ from zoo.data.clips import Clip
 from zoo.detectors import knn
 
 MACHINES, SOURCE, TARGET, TEST = 16, 990, 10, 200
+ROUNDS = 3
 CASES: dict[str, tuple[tuple[int, int], dict[str, object]]] = {
     "BEAM": ((8, 768), {}),
     "BEAM, VarMin": ((8, 768), {"rescale": "varmin"}),
@@ -41,17 +43,27 @@ def embeddings(count: int, shape: tuple[int, int], seed: int) -> np.ndarray:
     return (1 + generator.normal(size=(count, *shape)) * np.sqrt(spread)).astype(np.float32)
 
 
-def main() -> None:
-    for name, (shape, options) in CASES.items():
-        training, test = embeddings(SOURCE + TARGET, shape, 0), embeddings(TEST, shape, 1)
-        start, worked = time.perf_counter(), time.process_time()
+def seconds(options: dict[str, object], training: np.ndarray, test: np.ndarray) -> tuple[float, float]:
+    """What passes and what the processors work for one machine, the least of ROUNDS."""
+    passed, worked = [], []
+    for _ in range(ROUNDS):
+        start, begun = time.perf_counter(), time.process_time()
         detector = knn.build(knn.Config.model_validate(options)).fit(training, clips())
         detector.score(test)
         detector.score_training()
-        seconds, worked = time.perf_counter() - start, time.process_time() - worked
+        passed.append(time.perf_counter() - start)
+        worked.append(time.process_time() - begun)
+    return min(passed), min(worked)
+
+
+def main() -> None:
+    for name, (shape, options) in CASES.items():
+        total, busy = seconds(options, embeddings(SOURCE + TARGET, shape, 0), embeddings(TEST, shape, 1))
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        total, busy = MACHINES * seconds, MACHINES * worked
-        print(f"{name:33} {total:6.1f} s, {busy:6.1f} s of processors for all machines; {memory:.0f} MB at most so far")
+        print(
+            f"{name:33} {MACHINES * total:6.1f} s, {MACHINES * busy:6.1f} s of processors for all machines; "
+            f"{memory:.0f} MB at most so far"
+        )
 
 
 if __name__ == "__main__":

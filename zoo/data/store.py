@@ -21,7 +21,7 @@ from zoo.data.decoding import FULL_SCALE, Samples
 from zoo.data.problems import Problem
 from zoo.data.space import Say, unsaid
 from zoo.data.stored import Entry, machine_key, open_machines
-from zoo.data.stored_views import computed
+from zoo.data.stored_views import Checksums, computed, told_by
 from zoo.data.training_clips import degenerate
 from zoo.data.views import View
 from zoo.data.wavs import SAMPLE_RATE, without_duplicates
@@ -42,6 +42,7 @@ class WaveformStore:
         self._entries = entries
         self._maps = maps  # of each clip's machine, one for each channel
         self._views: dict[View, WaveformStore] = {}
+        self._view: View | None = None  # what it holds, where that is computed
         self._folders: list[Path] = []  # of each clip's machine
         self._progress: Progress | None = None
         self._sound: set[tuple[Path, int]] = set()  # (machine's folder, channel) of which it is known that there is sound
@@ -122,7 +123,8 @@ class WaveformStore:
         if view in self._views:
             return self._views[view]
         maps: dict[Path, Samples] = {}
-        entries, seen = [], []
+        made: dict[Path, Checksums] = {}
+        entries, seen, place = [], [], view.needs - 1
         for clip, entry, channels, folder in zip(self.clips, self._entries, self._maps, self._folders, strict=True):
             view.require(len(entry.offsets), clip.machine, clip.name)
             if view.channel is not None:
@@ -130,15 +132,15 @@ class WaveformStore:
             if folder not in maps and view.channel is not None:
                 maps[folder] = channels[view.channel]
             elif folder not in maps:
-                maps[folder] = computed(folder, view, channels, self._progress)
-            place = view.needs - 1
-            checksums = (
-                [] if view.channel is None or not entry.checksums else [entry.checksums[view.channel]]
-            )  # of what is made: none
+                maps[folder], made[folder] = computed(folder, view, channels, self._progress)
+            checksums = []
+            if entry.checksums:  # parts of recordings have none
+                offset = entry.offsets[place]
+                checksums = [entry.checksums[place] if view.channel is not None else made[folder].get(offset, -1)]
             entries.append(entry._replace(offsets=[entry.offsets[place]], checksums=checksums, dead=[]))
             seen.append([maps[folder]])
         store = WaveformStore(self.clips, entries, seen, self.problems)
-        store._folders = self._folders
+        store._folders, store._view = self._folders, view if view.channel is None else None
         return self._views.setdefault(view, store)
 
     def _require_sound(self, channel: int, folder: Path) -> None:
@@ -210,9 +212,12 @@ class WaveformStore:
         stored = self._maps[index][channel][start : start + entry.samples]
         if zlib.crc32(stored.data) != entry.checksums[channel]:
             folder = self._folders[index]
-            (folder / "index.json").unlink(missing_ok=True)  # so that it is written anew
-            message = f"the stored samples of {self.clips[index].name} in {folder} are damaged"
-            raise AsdzooError(message, "run the same command again: it decodes the recordings anew; the disk may be failing")
+            of = f" ({self._view.name})" if self._view else ""
+            told = folder / "index.json" if self._view is None else told_by(folder, self._view)
+            told.unlink(missing_ok=True)  # so that it is written anew
+            message = f"the stored samples of {self.clips[index].name}{of} in {folder} are damaged"
+            anew = "decodes the recordings anew" if self._view is None else "computes the view anew"
+            raise AsdzooError(message, f"run the same command again: it {anew}; the disk may be failing")
         self._checked.add(key)
 
 

@@ -28,6 +28,11 @@ class View:
     needs: int  # channels that a recording must have
 
     @property
+    def version(self) -> int:
+        """What the view's module says; another one means other numbers. 1 of a stored channel, and where nothing is said."""
+        return 1 if self.channel is not None else int(getattr(registry.module("view", self.name), "VERSION", 1))
+
+    @property
     def recipe(self) -> Callable[[Tensor], Tensor] | None:
         """From waves (channels, samples) in [-1, 1] to the wave (samples,) of this view; None for a stored channel."""
         return None if self.channel is not None else registry.module("view", self.name).heard

@@ -69,6 +69,8 @@ class Task:
         }
         if files := self.system.files:
             parts["files"] = [content_hash(Path(file)) for file in files]
+        if versions := [[view.name, view.version] for view in self.system.views if view.version > 1]:
+            parts["views"] = versions
         return {name: fingerprint(part) for name, part in parts.items()}
 
     @property

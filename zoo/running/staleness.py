@@ -17,6 +17,7 @@ _SAID = {
     "recordings": "other recordings",
     "classes": "other classes: attributes, domains or sections of training clips are told otherwise",
     "files": "another content of its adapter",
+    "views": "another version of its view",
     "version": "another version of training",
 }
 

@@ -22,6 +22,8 @@ from zoo.data.synth.sources import RATE
 from zoo.data.views import names, view_of
 from zoo.errors import AsdzooError
 from zoo.registry import Entry
+from zoo.running.plan import make_plan
+from zoo.systems import load_system
 from zoo.views.spectral_subtracted import heard as spectral_subtracted
 from zoo.views.subtracted import heard as subtracted
 
@@ -157,18 +159,74 @@ def test_a_name_says_what_it_hears(text: str, channel: int | None, needs: int) -
     view.require(needs, "fan", "a.wav")
 
 
-def test_a_view_of_another_package_is_heard_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def loudest(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A view of another package."""
     module = ModuleType("loudest")
     module.NEEDS, module.heard = 2, lambda waves: waves.abs().amax(-2)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "loudest", module)
     own, entry = registry.entries, {"loudest": Entry("view", "loudest", "loudest", "p")}
     monkeypatch.setattr(registry, "entries", lambda kind: own(kind) | (entry if kind == "view" else {}))
+    return module
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recorded")
+    write_challenge(folder, "tiny", channels=2)
+    return folder
+
+
+def opened(recorded: Path, folder: Path) -> WaveformStore:
+    return WaveformStore.open(find_clips(recorded)[:3], folder)
+
+
+def heard_as(store: WaveformStore, view: str) -> torch.Tensor:
+    return store.viewed(view_of(view)).batch(np.arange(3))[0]
+
+
+def test_a_view_of_another_package_is_heard_and_kept(loudest: ModuleType, recorded: Path, tmp_path: Path) -> None:
     assert "loudest" in names()
-    write_challenge(tmp_path, "tiny", channels=2)
-    store = WaveformStore.open(find_clips(tmp_path)[:3], tmp_path / "waves")
-    heard, _ = store.viewed(view_of("loudest")).batch(np.arange(3))
+    store = opened(recorded, tmp_path)
     both = torch.stack([store.batch(np.arange(3), channel=channel)[0] for channel in (0, 1)])
-    assert torch.allclose(heard, both.abs().amax(0), atol=1e-4)
+    assert torch.allclose(heard_as(store, "loudest"), both.abs().amax(0), atol=1e-4)
+    assert len(list(tmp_path.rglob("view_loudest_1.i16"))) == 1
+
+
+def test_another_version_of_a_view_is_computed_anew_and_trained_anew(
+    loudest: ModuleType, recorded: Path, tmp_path: Path
+) -> None:
+    system = load_system("log_mel_knn", ["input.view=loudest"])
+    first, task = heard_as(opened(recorded, tmp_path), "loudest"), make_plan([system], find_clips(recorded), {}, 0)[0].name
+    loudest.heard = lambda waves: 0.5 * waves.abs().amax(-2)  # type: ignore[attr-defined]
+    assert torch.equal(heard_as(opened(recorded, tmp_path), "loudest"), first)  # nobody said so
+    assert make_plan([system], find_clips(recorded), {}, 0)[0].name == task
+    loudest.VERSION = 2  # type: ignore[attr-defined]
+    assert torch.allclose(heard_as(opened(recorded, tmp_path), "loudest"), first / 2, atol=1e-4)
+    assert sorted(path.name for path in tmp_path.rglob("view_*")) == ["view_loudest_2.i16", "view_loudest_2.json"]
+    assert make_plan([system], find_clips(recorded), {}, 0)[0].name != task
+
+
+@pytest.mark.parametrize("damage", ["bit", "cut", "no JSON", "JSON cut"])
+def test_a_damaged_view_is_computed_anew(damage: str, recorded: Path, tmp_path: Path) -> None:
+    expected = heard_as(opened(recorded, tmp_path), "subtracted")
+    file = next(tmp_path.rglob("view_subtracted_1.i16"))
+    content = bytearray(file.read_bytes())
+    content[2 * 40_000] ^= 4  # in the second recording
+    file.write_bytes(content[:-2] if damage == "cut" else content)
+    if damage == "no JSON":
+        file.with_suffix(".json").unlink()
+    elif damage == "JSON cut":
+        file.with_suffix(".json").write_text("{")
+    elif damage == "bit":
+        view = opened(recorded, tmp_path).viewed(view_of("subtracted"))
+        view.batch([0])
+        with pytest.raises(AsdzooError, match=r"of section_00\S+ \(subtracted\) in .* are damaged") as raised:
+            view.batch([0, 1])
+        assert "it computes the view anew" in raised.value.hint
+    assert torch.equal(heard_as(opened(recorded, tmp_path), "subtracted"), expected)
+    parts = opened(recorded, tmp_path).cut([(1, 5, 1000)]).viewed(view_of("subtracted"))
+    assert torch.equal(parts.batch([0])[0], expected[1:2, 5:1005])
 
 
 @pytest.mark.parametrize("text", ["nea", "", "channel:", "channel:-1", "channel:x", "channel:²"])
