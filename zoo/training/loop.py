@@ -34,7 +34,7 @@ from zoo.training.hooks import State as State
 from zoo.training.hooks import StepTaken as StepTaken
 from zoo.training.sampling import Indices, Order, crop_generator, seed_draws, step_seed
 from zoo.training.schedules import learning_rate
-from zoo.training.step_losses import StepLosses
+from zoo.training.step_losses import NotFiniteError, StepLosses
 
 VERSION = 2  # raised when the same config and data would train to something else
 
@@ -96,8 +96,9 @@ class Trainer:
     def run(self, resume: State | None = None) -> None:
         """Train to the end and leave the network with its final weights, in evaluation mode.
 
-        Raises: AsdzooError when a loss is NaN or infinite, naming step, learning rate and clips; CheckpointError when
-        `resume` is no state of this training: the network is no longer what it was.
+        Raises: AsdzooError when a loss is NaN or infinite, naming step, learning rate and clips (a training with patience and
+        a best checkpoint ends there instead); CheckpointError when `resume` is no state of this training: the network is no
+        longer what it was.
         """
         with self._frozen():
             self._run(resume)
@@ -131,6 +132,10 @@ class Trainer:
                         self.hooks.save(self.state())
                         saved = time.monotonic()
                         ending.go()
+        except NotFiniteError as problem:
+            if self.config.patience is None or not self.best:
+                raise
+            self.hooks.note(f"{problem.message}; training stops there, and the best held-out weights are kept")
         finally:
             self.feed.drop()
         self._finish()
@@ -236,7 +241,7 @@ class Trainer:
             return
         clips = listed(self.data.names_of(np.concatenate(self.feed.parts(taken.step))), 4)
         bad = ", ".join(f"{name} = {value}" for name, value in taken.bad.items())
-        raise AsdzooError(
+        raise NotFiniteError(
             f"the loss is not finite at step {taken.step} (learning rate {self._rate(taken.step):.3g}): {bad}; clips {clips}",
             "lower it with --set training.learning_rate=..., or clip gradients with --set training.clip_norm=1",
         )

@@ -5,6 +5,12 @@ import math
 import torch
 from torch import Tensor
 
+from zoo.errors import AsdzooError
+
+
+class NotFiniteError(AsdzooError):
+    """A loss is NaN or infinite."""
+
 
 class StepLosses:
     """Means over the clips of optimizer step `step` (from 0), by name. `read` waits for the device, once.

@@ -171,6 +171,33 @@ def test_a_loss_that_is_not_finite_names_step_rate_and_clips(poison: float) -> N
     assert all(parameter.isfinite().all() for parameter in network.parameters())
 
 
+class Diverging(WithoutBatchNorm):
+    """Its loss is NaN from the tenth step on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = 0
+
+    def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
+        self.taken += self.training
+        poison = float("nan") if self.taken >= 10 and self.training else 1.0
+        return {name: loss * poison for name, loss in super().losses(waves, labels).items()}
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_training_that_stops_by_itself_stops_where_it_diverges_and_keeps_the_best(overlap: bool) -> None:
+    said: list[str] = []
+    config = TrainingConfig(steps=50, batch=8, learning_rate=0.05, validate_every=2, holdout=0.25, patience=20, overlap=overlap)
+    network, trainer = trained(config, Diverging, hooks=Hooks(note=said.append))
+    (sentence,) = said
+    assert sentence.startswith("the loss is not finite at step 9 (learning rate 0.05): class = nan")
+    assert sentence.endswith("training stops there, and the best held-out weights are kept")
+    assert all(parameter.isfinite().all() for parameter in network.parameters())
+    assert trainer._held_out_loss() == pytest.approx(min(row["held_out"] for row in trainer.history), rel=1e-5)
+    with pytest.raises(AsdzooError, match="not finite at step 9"):
+        trained(config.model_copy(update={"patience": None}), Diverging)
+
+
 def test_patience_stops_early_and_takes_the_best() -> None:
     config = TrainingConfig(steps=500, batch=8, learning_rate=0.5, validate_every=2, holdout=0.25, patience=3)
     _, trainer = trained(config)
