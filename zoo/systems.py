@@ -240,16 +240,16 @@ def system_of(name: str, values: dict[str, Any], origin: str) -> System:
 
 
 def _require_views(config: SystemConfig, views: int, origin: str) -> None:
-    """Raises: AsdzooError when a model hears two views and gets one, or the other way round, or waves of two are changed."""
+    """Raises: AsdzooError when a model hears two views and gets one, or the other way round, or synthetic machines have one."""
     reference, name = config.input.reference, config.model["name"]
     if views == 2 and reference is None:
         raise AsdzooError(f"{origin}: {name} hears two views, and the input has one", "set input.reference=far")
     if views == 1 and reference is not None:
         raise AsdzooError(f"{origin}: {name} hears one view, and the input has two", "leave out input.reference")
-    if reference is not None and (config.augment.anything or config.auxiliary is not None):
+    if reference is not None and config.auxiliary is not None:
         raise AsdzooError(
-            f"{origin}: what is done to waves in training, and synthetic machines, are of one view; the input has two",
-            "leave out augment and auxiliary, or input.reference",
+            f"{origin}: synthetic machines are heard by one microphone, and the input has two views",
+            "set auxiliary=null, or leave out input.reference",
         )
 
 

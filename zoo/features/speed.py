@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def resampled(waves: Tensor, factor: float) -> Tensor:
-    """Played `factor` times as fast, pitch and all: (batch, samples) -> (batch, samples / factor, rounded up)."""
+    """Played `factor` times as fast, pitch and all: (..., samples) -> (..., samples / factor, rounded up)."""
     ratio = Fraction(factor).limit_denominator(100)
     if ratio == 1:
         return waves
@@ -19,13 +19,15 @@ def resampled(waves: Tensor, factor: float) -> Tensor:
 
 
 def stretched(waves: Tensor, factor: float, window: int = 1024) -> Tensor:
-    """Played `factor` times as fast at the same pitch, by a phase vocoder: (batch, samples) -> (batch, samples / factor).
+    """Played `factor` times as fast at the same pitch, by a phase vocoder: (..., samples) -> (..., samples / factor).
 
     Magnitudes are read at `factor` times the pace of the output's frames, between two frames linearly; phases go on by what
     they advance between those two.
     """
     if factor == 1:
         return waves
+    if waves.ndim > 2:
+        return stretched(waves.flatten(0, -2), factor, window).view(*waves.shape[:-1], -1)
     hop, count = window // 4, round(waves.shape[-1] / factor)
     hann = torch.hann_window(window)
     padded = torch.nn.functional.pad(waves, (0, max(0, window - waves.shape[-1])))

@@ -96,9 +96,13 @@ def _in_order(parts: list[tuple[Tensor, Tensor]], places: Indices) -> tuple[Tens
 
 
 def _noise(config: NoiseConfig, task: Task, store: WaveformStore, index: Indices) -> Read:
-    """Reads noise for clips of the task: what their far microphone heard, supplemental noise, or clips of other machines."""
+    """Reads noise for clips of the task: what their far microphone heard, supplemental noise, or clips of other machines.
+
+    A system with a reference hears noise with both microphones, as the clip that it is of was heard; what the far one heard of
+    the clip itself is added to the near one alone.
+    """
     far = store.viewed(view_of("far")) if "far" in config.sources else None
-    heard = store.viewed(task.system.hearing.view)
+    heard = [store.viewed(view) for view in task.system.views]
     pool = [
         number
         for number, clip in enumerate(store.clips)
@@ -119,18 +123,22 @@ def _noise(config: NoiseConfig, task: Task, store: WaveformStore, index: Indices
         there = {"far": far is not None and clip < len(index), "supplemental": bool(pool), "machines": several}
         kinds = [kind for kind in config.sources if there[kind]]
         if not kinds:  # a synthetic clip, and noise is only that of far microphones
-            return torch.zeros(samples)
+            return torch.zeros(samples if len(heard) == 1 else (len(heard), samples))
         kind = kinds[int(generator.integers(len(kinds)))]
-        source, number = heard, 0
+        sources, number = heard, 0
         if kind == "far" and far is not None:
-            source, number = far, int(index[clip])
+            sources, number = [far], int(index[clip])
         elif kind == "supplemental":
             number = pool[int(generator.integers(len(pool)))]
         else:
             own = machines[clip] if clip < len(index) else ""
             number = int(index[generator.choice(np.flatnonzero(machines != own))])
-        spare = max(0, int(source.lengths[number]) - samples)
-        return source.batch([number], samples=samples, starts=[int(generator.integers(0, spare, endpoint=True))])[0][0]
+        spare = max(0, int(sources[0].lengths[number]) - samples)
+        start = int(generator.integers(0, spare, endpoint=True))
+        waves = torch.cat([source.batch([number], samples=samples, starts=[start])[0] for source in sources])
+        if len(heard) == 1:
+            return waves[0]
+        return torch.nn.functional.pad(waves, (0, 0, 0, len(heard) - len(waves)))
 
     def read(chosen: Indices, samples: int | None, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
         assert samples is not None  # as many as the batch it is added to has

@@ -1,6 +1,7 @@
 """What is done to recordings in training, before the network hears them: speed, noise, mixup, in this order.
 
-Draws come from the generator of the step, so that a resumed training hears what an undisturbed one does.
+Draws come from the generator of the step, so that a resumed training hears what an undisturbed one does. Where clips are heard
+by two microphones, waves are (batch, 2, samples), and both get the same: the same speed, the same gain, the same partner.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat
 from torch import Tensor
+from torch.nn.functional import pad
 
 from zoo.config import Frozen
 from zoo.features.mixing import at_snr, mixup
@@ -78,7 +80,7 @@ class Augmentation:
     def batch(
         self, indices: Indices, labels: Indices, samples: int | None, generator: np.random.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Waves (batch, samples), labels int64 (batch,) or shares (batch, classes x statuses), lengths (batch,)."""
+        """Waves (batch, ..., samples), labels int64 (batch,) or shares (batch, classes x statuses), lengths (batch,)."""
         waves, lengths, status = self._at_speed(indices, samples, generator)
         if self.config.noise is not None and self.noise is not None:
             waves = self._with_noise(waves, lengths, indices, generator)
@@ -112,9 +114,10 @@ class Augmentation:
             needed = None if samples is None else int(np.ceil(samples * factor)) + 1
             waves, lengths = self.read(indices[of_this], needed, generator)
             for row, wave, length in zip(of_this, change(waves, factor), lengths.tolist(), strict=True):
-                rows[row] = wave[: samples or max(1, int(length / factor))]
-        lengths = torch.tensor([len(row) for row in rows])
-        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths, status
+                rows[row] = wave[..., : samples or max(1, int(length / factor))]
+        lengths = torch.tensor([row.shape[-1] for row in rows])
+        width = int(lengths.max())
+        return torch.stack([pad(row, (0, width - row.shape[-1])) for row in rows]), lengths, status
 
     def _with_noise(self, waves: Tensor, lengths: Tensor, indices: Indices, generator: np.random.Generator) -> Tensor:
         config, read = self.config.noise, self.noise
@@ -122,7 +125,8 @@ class Augmentation:
         assert read is not None
         chosen = generator.random(len(waves)) < config.probability
         ratios = torch.from_numpy(generator.choice(np.array(config.snr, np.float32), len(waves)))
-        noise, _ = read(indices, waves.shape[1], generator)
-        inside = torch.arange(waves.shape[1]) < lengths[:, None]
+        noise, _ = read(indices, waves.shape[-1], generator)
+        alone = [1] * (waves.ndim - 2)  # one for each view, where there are several
+        inside = (torch.arange(waves.shape[-1]) < lengths[:, None]).view(len(waves), *alone, -1)
         noisy = at_snr(waves, noise * inside, ratios)
-        return torch.where(torch.from_numpy(chosen)[:, None], noisy, waves)
+        return torch.where(torch.from_numpy(chosen).view(-1, *alone, 1), noisy, waves)

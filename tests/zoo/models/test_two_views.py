@@ -169,7 +169,7 @@ def test_a_system_hears_near_and_far(tmp_path: Path) -> None:
     [
         ("beats_difference_tiny", {"input": {"seconds": 2.0}}, "hears two views, and the input has one"),
         ("beats_frozen_tiny", {"input": {"reference": "far"}}, "hears one view, and the input has two"),
-        ("beats_difference_tiny", {"augment": {"mixup": {}}}, "are of one view; the input has two"),
+        ("beats_difference_tiny", {"auxiliary": {}}, "synthetic machines are heard by one microphone"),
     ],
 )
 def test_views_that_do_not_fit_are_said(name: str, change: dict[str, object], message: str) -> None:

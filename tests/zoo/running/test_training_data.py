@@ -27,8 +27,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> WaveformStore:
     return WaveformStore.open(find_clips(folder), folder / "waves")
 
 
-def built(store: WaveformStore, *settings: str, machines: int | None = None) -> tuple[TrainingData, Task, Network]:
-    system = load_system("dual_branch_cnn_tiny", settings)
+def built(
+    store: WaveformStore, *settings: str, machines: int | None = None, name: str = "dual_branch_cnn_tiny"
+) -> tuple[TrainingData, Task, Network]:
+    system = load_system(name, settings)
     names = sorted({clip.machine for clip in store.clips})[:machines]
     task = make_plan([system], [clip for clip in store.clips if clip.machine in names], {}, 0)[0]
     network = system.build_network(task.classes, 0)
@@ -99,6 +101,48 @@ def test_classes_without_attributes_are_told_to_the_loss(store: WaveformStore) -
     absent = network.get_buffer("heads.whole.absent")
     for name, row in zip(task.classes, absent.tolist(), strict=True):
         assert sum(row) == (0 if name.endswith("/") else 3), name
+
+
+TWO = "beats_difference_tiny"
+CHANGES = ("{pitch: true}", "{pitch: false}")
+
+
+@pytest.mark.parametrize("speed", CHANGES)
+def test_both_microphones_get_the_same(store: WaveformStore, speed: str) -> None:
+    """Where the reference is near itself, it stays near itself, whatever is done to the clips."""
+    augment = (
+        f"augment={{speed: {speed}, noise: {{sources: [machines], probability: 0.7, snr: [0]}}, mixup: {{probability: 1.0}}}}"
+    )
+    data, _, network = built(store, "input.reference=near", augment, name=TWO)
+    waves, labels, lengths = data.fetch(np.arange(8), np.random.default_rng(0))
+    plain, _, _ = data.fetch(np.arange(8), None)
+    assert waves.shape == plain.shape == (8, 2, 32_000)
+    assert torch.equal(waves[:, 0], waves[:, 1])
+    assert not torch.allclose(waves, plain)
+    assert network.losses(waves, labels, lengths)["arcface"].isfinite()
+
+
+def test_what_happens_to_near_is_what_happens_without_a_reference_but_for_one_gain(store: WaveformStore) -> None:
+    augment = "augment={speed: {}, noise: {sources: [machines], probability: 1.0, snr: [0]}}"
+    both, _, _ = built(store, augment, name=TWO)[0].fetch(np.arange(8), np.random.default_rng(3))
+    alone = built(store, augment, "input={view: near, seconds: 2.0}", name="beats_lora_tiny")[0]
+    one, _, _ = alone.fetch(np.arange(8), np.random.default_rng(3))
+    gain = (both[:, 0] * one).sum(1) / one.square().sum(1)
+    torch.testing.assert_close(both[:, 0], one * gain[:, None], rtol=1e-4, atol=1e-5)
+    assert (gain <= 1 + 1e-5).all()
+
+
+def test_noise_of_another_machine_is_heard_by_both_microphones_and_that_of_far_by_near_alone(store: WaveformStore) -> None:
+    def added(sources: str) -> torch.Tensor:
+        augment = f"augment={{noise: {{sources: [{sources}], probability: 1.0, snr: [40]}}}}"  # so quiet that nothing is scaled
+        waves = [built(store, *more, name=TWO)[0].fetch(np.arange(8), np.random.default_rng(1))[0] for more in ((), (augment,))]
+        return waves[1] - waves[0]
+
+    own, noise = added("far"), added("machines")
+    assert own[:, 0].any()
+    assert not own[:, 1].any()
+    assert noise[:, 0].any()
+    assert noise[:, 1].any()
 
 
 def test_synthetic_machines_are_classes_that_no_clip_of_the_run_has(store: WaveformStore) -> None:
