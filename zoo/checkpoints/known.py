@@ -14,7 +14,7 @@ from pydantic import PositiveInt, model_validator
 
 from zoo.checkpoints.kept import Kept, keep, kept, places, sums
 from zoo.config import Frozen, load_yaml, parse, shipped_configs
-from zoo.errors import AsdzooError, unknown_name
+from zoo.errors import AsdzooError, listed, unknown_name
 
 
 class Source(Frozen):
@@ -178,8 +178,13 @@ def locate(source: str | None) -> Path:
         return path
     path = Path(source).expanduser()
     if not path.is_file():
+        if same := [name for name, entry in known().items() if entry.repository == source]:
+            raise AsdzooError(
+                f"no file {path}; the repository of that name has {listed(same)}, which is how it is called here",
+                f"asdzoo weights fetch {same[0]}, and --set model.weights={same[0]}",
+            )
         if path.suffix or len(path.parts) > 1:
-            raise AsdzooError(f"no file {path}", "asdzoo weights list")
+            raise AsdzooError(f"no file {path}", "asdzoo weights list; or give the path of a file")
         raise unknown_name("checkpoint", source, known(), "asdzoo weights list shows them; or give the path of a file")
     return path
 

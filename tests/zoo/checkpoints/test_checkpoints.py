@@ -320,6 +320,11 @@ def test_unknown_and_missing_names() -> None:
         checkpoints.locate("nowhere/beats.pt")
     with pytest.raises(AsdzooError, match=r"model\.weights names none"):
         checkpoints.locate(None)
+    with pytest.raises(
+        AsdzooError, match=r"no file facebook.hubert-base-ls960; the repository of that name has hubert_base"
+    ) as said:
+        checkpoints.locate("facebook/hubert-base-ls960")
+    assert said.value.hint == "asdzoo weights fetch hubert_base, and --set model.weights=hubert_base"
     with pytest.raises(AsdzooError, match="unknown checkpoint"):
         checkpoints.cached("beats_iter4")
 
