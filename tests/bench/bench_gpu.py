@@ -1,14 +1,22 @@
-"""BEATs on a GPU as the product runs it: clips a second of training and of embedding, a row for each way to be faster.
+"""BEATs on a GPU as the product runs it, with and without each switch: a table of training and one of embedding.
 
-python -m tests.bench.bench_gpu [--clips 512] [--batch 64] [--seconds 10]
+    python -m tests.bench.bench_gpu [--minutes 10] [--clips 512] [--batch 64] [--seconds 10]
 
 Random weights of the sizes of BEATs iter3+, noise as recordings. Training is `Trainer` on `beats_lora` without its files, and
-embedding `System.embed`. Without a CUDA device it says so and ends.
+embedding `System.embed`; each row is a process of its own, so that its peak memory is, and one that fails says so in its row.
+What does not fit into the minutes is named. Times are those of the clock, after the first steps.
+
+Without a CUDA device it says so and ends. `--tiny` measures a small encoder on any device: to see that the rows work.
 """
 
 import argparse
+import json
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,80 +29,152 @@ from zoo.data.wavs import write_wav
 from zoo.networks import Network
 from zoo.running.plan import make_plan
 from zoo.running.training_data import training_data
-from zoo.systems import load_system
+from zoo.systems import System, load_system
 from zoo.training.devices import accelerator_for
 from zoo.training.loop import Trainer
 
-WAYS = {
-    "fp32": ["training.precision=fp32", "training.compile=false"],
-    "bf16": ["training.compile=false"],
-    "bf16, layers compiled": ["training.compile=layers"],
-    "bf16, kernel": ["training.compile=false", "model.kernel=true"],
-    "bf16, kernel, layers compiled": ["training.compile=layers", "model.kernel=true"],
+PLAIN = {"precision": "bf16", "compile": "false", "overlap": "false", "frozen_precision": "fp32", "kernel": "false"}
+TRAINING = {
+    "bf16, every switch off": {},
+    "float32": {"precision": "fp32"},
+    "samples as int16, losses late": {"overlap": "true"},
+    "layers compiled": {"compile": "layers"},
+    "frozen matrices in bf16": {"frozen_precision": "bf16"},
+    "kernel of the position bias": {"kernel": "true"},
+    "as it is by default": {"compile": "auto", "overlap": "auto", "precision": "auto"},
+    "every switch on": {"overlap": "true", "compile": "layers", "frozen_precision": "bf16", "kernel": "true"},
+    "all but the kernel": {"overlap": "true", "compile": "layers", "frozen_precision": "bf16"},
 }
-PRECISIONS = ("fp32", "tf32", "bf16")
+EMBEDDING = {
+    "float32, as it is by default": {"precision": "fp32", "kernel": "false"},
+    "tf32": {"precision": "tf32", "kernel": "false"},
+    "bf16": {"precision": "bf16", "kernel": "false"},
+    "float32, kernel": {"precision": "fp32", "kernel": "true"},
+    "tf32, kernel": {"precision": "tf32", "kernel": "true"},
+    "bf16, kernel": {"precision": "bf16", "kernel": "true"},
+}
+MOST = 240.0  # seconds of one row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--clips", type=int, default=512)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--minutes", type=float, default=10.0, help="for everything")
+    parser.add_argument("--clips", type=int)
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--tiny", action="store_true", help="a small encoder, on any device: its numbers say nothing")
+    parser.add_argument("--row", nargs=3, metavar=("TASK", "NAME", "FOLDER"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if not torch.cuda.is_available():
-        out.print("there is no CUDA device here: nothing is measured")
+    given.clips, given.batch = given.clips or (32 if given.tiny else 512), given.batch or (8 if given.tiny else 64)
+    given.seconds = given.seconds or (2.0 if given.tiny else 10.0)
+    if given.row:
+        sys.stdout.write(json.dumps(_measured(*given.row, given)) + "\n")
         return
+    if not (torch.cuda.is_available() or given.tiny):
+        out.print("there is no CUDA device here: nothing is measured (--tiny tries the rows with a small encoder on the CPU)")
+        return
+    until, left_out = time.monotonic() + 60 * given.minutes, list[str]()
+    where = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    what = "a small encoder" if given.tiny else "BEATs"
     with tempfile.TemporaryDirectory() as folder:
-        store = _noise(Path(folder), given.clips, given.seconds)
-        rows = [["training", name, _training(store, settings, given.batch)] for name, settings in WAYS.items()]
-        for kernel in ("false", "true"):
-            for precision in PRECISIONS:
-                name = precision + (", kernel" if kernel == "true" else "")
-                rows.append(["embedding", name, _embedding(store, [f"input.precision={precision}", f"model.kernel={kernel}"])])
-    card = torch.cuda.get_device_name()
-    out.print(table(f"BEATs, {given.seconds:g} s, {card}, torch {torch.__version__}", ["what", "how", "clips/s"], rows))
+        _noise(Path(folder), given.clips, given.seconds)
+        for task, ways in (("training", TRAINING), ("embedding", EMBEDDING)):
+            rows: list[list[object]] = []
+            base = 0.0
+            for name in ways:
+                found = _in_a_process(task, name, folder, given, min(MOST, until - time.monotonic()))
+                if found is None:
+                    left_out.append(f"{task}, {name}")
+                    continue
+                base = base or float(found.get("clips", 0.0))
+                rows.append([name, *_cells(found, base)])
+            columns = ["how", "ms a batch", "clips/s", "times the first", "first s", "peak MiB", "said"]
+            out.print(table(f"{task}: {what}, {given.seconds:g} s, batches of {given.batch}, {where}", columns, rows))
+    out.print(f"torch {torch.__version__}, CUDA {torch.version.cuda or 'none'}, {given.clips} clips")
+    if left_out:
+        out.print(f"no time was left for: {'; '.join(left_out)} (--minutes)")
 
 
-def _noise(folder: Path, clips: int, seconds: float) -> WaveformStore:
+def _cells(found: dict[str, object], base: float) -> list[object]:
+    if "clips" not in found:
+        return [None, None, None, None, None, found["said"]]
+    clips, took, first = (float(str(found[key])) for key in ("clips", "ms", "first"))
+    return [f"{took:.1f}", f"{clips:.0f}", f"{clips / base:.2f}", f"{first:.1f}", found["peak"], found["said"]]
+
+
+def _in_a_process(task: str, name: str, folder: str, given: argparse.Namespace, seconds: float) -> dict[str, object] | None:
+    """What `--row` prints, or why it does not; None: there was no time."""
+    if seconds < 1:
+        return None
+    command = [sys.executable, "-m", "tests.bench.bench_gpu", "--row", task, name, folder, *(["--tiny"] if given.tiny else [])]
+    command += ["--batch", str(given.batch), "--clips", str(given.clips), "--seconds", str(given.seconds)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return {"said": f"not done after {seconds:.0f} s"} if seconds == MOST else None
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        return {"said": f"failed: {lines[-1][:160]}"}
+    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _measured(task: str, name: str, folder: str, given: argparse.Namespace) -> dict[str, object]:
+    store = WaveformStore.open(find_clips(Path(folder) / "data"), Path(folder) / "store")
+    found = _training(name, store, given) if task == "training" else _embedding(name, store, given)
+    return {**found, "peak": torch.cuda.max_memory_allocated() // 2**20 if torch.cuda.is_available() else None}
+
+
+def _noise(folder: Path, clips: int, seconds: float) -> None:
     generator = np.random.default_rng(0)
     (folder / "data" / "Noise" / "train").mkdir(parents=True)
     for number in range(clips):
         samples = generator.integers(-9999, 9999, round(seconds * 16_000), dtype=np.int16)
         write_wav(folder / "data" / "Noise" / "train" / f"{number:05d}.wav", samples, 16_000)
-    return WaveformStore.open(find_clips(folder / "data"), folder / "store")
+    WaveformStore.open(find_clips(folder / "data"), folder / "store")
 
 
-def _training(store: WaveformStore, settings: list[str], batch: int, steps: int = 20, warm: int = 10) -> float:
-    """Clips a second of the steps after the first `warm` ones."""
-    fixed = [
-        "model.init=random",
-        f"training.batch={batch}",
-        "training.accumulation=1",
-        f"training.steps={warm + steps}",
-        "training.holdout=0",
-    ]
-    system = load_system("beats_lora", [*fixed, *settings])
+def _system(given: argparse.Namespace, settings: list[str]) -> System:
+    name, length = ("beats_lora_tiny" if given.tiny else "beats_lora"), f"input.seconds={given.seconds}"
+    return load_system(name, ["model.init=random", length, *settings])
+
+
+def _training(name: str, store: WaveformStore, given: argparse.Namespace) -> dict[str, object]:
+    """Of the steps after the first ones: milliseconds, clips a second; seconds until the first was taken; what was noted."""
+    switches = {**PLAIN, **TRAINING[name]}
+    warm, steps = (2, 5) if given.tiny else (10, 30)
+    fixed = {"batch": given.batch, "accumulation": 1, "steps": warm + steps, "holdout": 0, "validate_every": 10**6}
+    values = {**fixed, **{key: value for key, value in switches.items() if key != "kernel"}}
+    settings = [f"training.{key}={value}" for key, value in values.items()]
+    system = _system(given, [*settings, f"model.kernel={switches['kernel']}"])
     assert system.config.training is not None
     (task,) = make_plan([system], store.clips, {}, 0)
-    network, accelerator = task.system.build_network(task.classes, 0), accelerator_for("cuda")
+    network, accelerator = task.system.build_network(task.classes, 0), accelerator_for("auto")
     assert isinstance(network, Network)
-    times: list[float] = []
+    times, notes = list[float](), list[str]()
     data = training_data(task, network, store, accelerator.device)
     trainer = Trainer(network, data, system.config.training, 0, accelerator)
-    trainer.hooks.stepped = lambda taken: times.append(time.monotonic())  # every step ends with its loss on the host
+    trainer.hooks.stepped = lambda taken: times.append(time.monotonic())  # its loss is on the host: the device is done with it
+    trainer.hooks.note = notes.append
+    begun = time.monotonic()
     trainer.run()
-    return batch * steps / (times[-1] - times[warm - 1])
+    took = (times[-1] - times[warm - 1]) / steps
+    return {"ms": 1e3 * took, "clips": given.batch / took, "first": times[0] - begun, "said": "; ".join(notes)}
 
 
-def _embedding(store: WaveformStore, settings: list[str]) -> float:
-    system = load_system("beats_lora", ["model.init=random", *settings])
-    network = system.build_network(["a", "b"], 0).to("cuda")
-    indices = np.arange(len(store.clips))
-    system.embed(network, store, indices[:128])  # warm
-    torch.cuda.synchronize()
-    start = time.monotonic()
-    system.embed(network, store, indices)
-    return len(indices) / (time.monotonic() - start)
+def _embedding(name: str, store: WaveformStore, given: argparse.Namespace) -> dict[str, object]:
+    """The same of embedding all clips, thrice, in batches of the product's own size."""
+    way, batch, device = EMBEDDING[name], 32, "cuda" if torch.cuda.is_available() else "cpu"
+    system = _system(given, [f"input.precision={way['precision']}", f"model.kernel={way['kernel']}"])
+    network = system.build_network(["a", "b"], 0).to(device)
+    indices, ends = np.arange(len(store.clips)), [time.monotonic()]
+    system.embed(network, store, indices[:batch])  # warm
+    for _ in range(4):
+        ends.append(time.monotonic())
+        system.embed(network, store, indices)  # its rows are on the host
+    took = statistics.median(later - earlier for earlier, later in pairwise(ends[1:]))
+    clips = len(indices) / took
+    return {"ms": 1e3 * batch / clips, "clips": clips, "first": ends[1] - ends[0], "said": ""}
 
 
 if __name__ == "__main__":

@@ -211,8 +211,8 @@ class Speech(Encoder):
         tokens: Tensor = projected[0] if isinstance(projected, tuple) else projected
         return tokens
 
-    def bias(self, tokens: int) -> Tensor | None:
-        """What layers are given beside tokens and padding, (heads, tokens, tokens); None: nothing."""
+    def bias(self, x: Tensor) -> Tensor | None:
+        """What all layers are given beside tokens x and padding; None: nothing."""
         return None
 
     def layer(self, number: int, x: Tensor, padding: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -229,7 +229,7 @@ class Speech(Encoder):
 
     def _run(self, features: Tensor, padding: Tensor | None, every: bool) -> list[Tensor]:
         x = self.embed(features, padding)
-        bias = self.bias(x.shape[1])
+        bias = self.bias(x)
         states = [x]
         for number in range(self.layers()):
             if self.checkpointing and torch.is_grad_enabled():

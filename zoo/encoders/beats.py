@@ -26,9 +26,10 @@ from zoo.config import Frozen
 from zoo.encoders._base import Encoder, at_least, require_multiple
 from zoo.errors import AsdzooError
 from zoo.features.fbank import KaldiFbank
+from zoo.layers.gated_bias import attention, kernel_serves, shared_bias
 from zoo.layers.pooling import Layout
 from zoo.layers.position_conv import PositionConv
-from zoo.layers.relative_positions import buckets, distance_bias, position_bias
+from zoo.layers.relative_positions import buckets
 from zoo.metadata import AUDIOSET, Words
 
 METADATA = Words(("log-mel energies",), ("BEATs",), ("transformer",), AUDIOSET)
@@ -178,6 +179,7 @@ class _Transformer(nn.Module):
         self.pos_conv = nn.Sequential(PositionConv(config.width, config.position_kernel, config.position_groups), nn.GELU())
         self.layer_norm = nn.LayerNorm(config.width)
         self.dropout = nn.Dropout(config.dropout)
+        self.heads = config.heads
         self.layers = nn.ModuleList(_Layer(config, first=layer == 0) for layer in range(config.layers))
         self.register_buffer("bucket", buckets(config.buckets, config.max_distance), persistent=False)
         self.bucket: Tensor  # of the distances -max_distance .. max_distance
@@ -189,7 +191,7 @@ class _Transformer(nn.Module):
         if padding is not None:
             x = x.masked_fill(padding[:, :, None], 0.0)
         x = self.dropout(self.layer_norm(x + self.pos_conv(x)))
-        bias = self.distance_bias(x.shape[1]) if kernel and self.kernel_serves(x) else self.position_bias(x.shape[1])
+        bias = self.bias(x, kernel)
         states = [x]
         for layer in self.layers:
             if checkpointing and torch.is_grad_enabled():
@@ -199,19 +201,10 @@ class _Transformer(nn.Module):
             states = [*states, x] if every else [x]
         return states
 
-    def kernel_serves(self, x: Tensor) -> bool:
-        """Whether there is a kernel for these: it is one of CUDA, and gives the table of biases no gradient."""
+    def bias(self, x: Tensor, kernel: bool) -> Tensor:
+        """The `shared_bias` of all layers, for tokens x."""
         table = self.get_parameter("layers.0.self_attn.relative_attention_bias.weight")
-        return x.is_cuda and not (table.requires_grad and torch.is_grad_enabled())
-
-    def distance_bias(self, patches: int) -> Tensor:
-        """The same bias for each distance between them: (heads, 2 patches - 1)."""
-        return distance_bias(self.get_parameter("layers.0.self_attn.relative_attention_bias.weight"), self.bucket, patches)
-
-    def position_bias(self, patches: int) -> Tensor:
-        """Bias of each head for each pair of query and key, before the gate: (heads, patches, patches)."""
-        table = self.get_parameter("layers.0.self_attn.relative_attention_bias.weight")
-        return position_bias(table, self.bucket, patches)
+        return shared_bias(table, self.bucket, x.shape[1], kernel and kernel_serves(x, table, self.heads))
 
 
 class _Layer(nn.Module):
@@ -264,15 +257,7 @@ class _Attention(nn.Module):
             project(x).view(batch, patches, self.heads, -1).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        if bias.dim() == 2:  # of distances
-            from zoo.layers.gated_attention import gated_attention
-
-            y = gated_attention(q, k, v, self.gate(q).to(q.dtype).squeeze(-1), bias.to(q.dtype), padding)
-        else:
-            gated = self.gate(q).to(q.dtype) * bias.to(q.dtype)
-            if padding is not None:
-                gated = gated.masked_fill(padding[:, None, None, :], -torch.inf)
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=gated)
+        y = attention(q, k, v, self.gate(q), bias, padding)
         mixed: Tensor = self.out_proj(y.transpose(1, 2).reshape(batch, patches, width))
         return mixed
 

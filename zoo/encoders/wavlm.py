@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from zoo.checkpoints.reading import Checkpoint, beside
 from zoo.encoders import _speech
 from zoo.encoders._speech import Speech
-from zoo.layers.relative_positions import buckets, position_bias
+from zoo.layers.gated_bias import attention, kernel_serves, shared_bias
+from zoo.layers.relative_positions import buckets
 from zoo.metadata import Words
 
 METADATA = Words(("raw waveform",), ("WavLM",), ("transformer",), {"LibriSpeech": "https://www.openslr.org/12"})
@@ -39,11 +39,13 @@ class WavLM(Speech):
 
     prefix: ClassVar = "wavlm"
     in_transformers: ClassVar = "WavLM"
+    gated_kernel = True
     sizes: ClassVar[type[Sizes]] = Sizes
     must_tell: ClassVar = {name: file for name, file in Speech.must_tell.items() if name != "heads"}
 
     def __init__(self, config: Sizes) -> None:
         super().__init__(config)
+        self.heads, self.dropout = config.attention_heads, config.dropout
         for number, layer in enumerate(self.get_submodule(self.layer_list).children()):
             layer.attention = _Attention(config, first=number == 0)
         self.register_buffer("bucket", buckets(config.buckets, config.max_distance), persistent=False)
@@ -56,8 +58,10 @@ class WavLM(Speech):
         distance = beside(checkpoint.path, "config.json").get("max_bucket_distance")
         return said if distance is None else said | {"max_distance": distance}
 
-    def bias(self, tokens: int) -> Tensor:
-        return position_bias(self.get_parameter(_TABLE), self.bucket, tokens)
+    def bias(self, x: Tensor) -> Tensor:
+        table, dropout = self.get_parameter(_TABLE), self.dropout if self.training else 0.0
+        kernel = self.kernel and kernel_serves(x, table, self.heads, dropout)
+        return shared_bias(table, self.bucket, x.shape[1], kernel)
 
     def layer(self, number: int, x: Tensor, padding: Tensor | None, bias: Tensor | None) -> Tensor:
         y: Tensor = self.encoder.get_submodule(f"layers.{number}")(x, attention_mask=padding, position_bias=bias)[0]
@@ -82,7 +86,7 @@ class _Attention(nn.Module):
     def forward(
         self, x: Tensor, attention_mask: Tensor | None, position_bias: Tensor, **_: object
     ) -> tuple[Tensor, None, Tensor]:
-        """Tokens (batch, tokens, width), padding bool (batch, tokens), bias (heads, tokens, tokens); layers want all three."""
+        """Tokens (batch, tokens, width), padding bool (batch, tokens), and a `shared_bias`; layers want all three."""
         batch, tokens, width = x.shape
         q, k, v = (
             projected(x).view(batch, tokens, self.heads, -1).transpose(1, 2)
@@ -91,11 +95,8 @@ class _Attention(nn.Module):
         slices = x.view(batch, tokens, self.heads, -1).transpose(1, 2)
         pairs = self.gru_rel_pos_linear(slices).unflatten(-1, (2, 4)).sum(-1)
         a, b = torch.sigmoid(pairs).chunk(2, dim=-1)
-        gated = (a * (b * self.gru_rel_pos_const - 1.0) + 2.0) * position_bias
-        if attention_mask is not None:
-            gated = gated.masked_fill(attention_mask[:, None, None, :], -torch.inf)
-        dropout = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=gated.to(q.dtype), dropout_p=dropout)
+        gates = a * (b * self.gru_rel_pos_const - 1.0) + 2.0
+        y = attention(q, k, v, gates, position_bias, attention_mask, self.dropout if self.training else 0.0)
         return self.out_proj(y.transpose(1, 2).reshape(batch, tokens, width)), None, position_bias
 
 

@@ -170,6 +170,7 @@ class _GatedAttention(torch.autograd.Function):
         return dq, dk, dv, dgates, None, None
 
 
+@torch.compiler.disable  # compiled layers call it as it is
 def gated_attention(q: Tensor, k: Tensor, v: Tensor, gates: Tensor, bias: Tensor, padding: Tensor | None = None) -> Tensor:
     """What the keys' values are for each query: (batch, heads, N, D), as q, k and v; D is a power of two from 16 on.
 

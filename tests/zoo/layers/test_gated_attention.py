@@ -1,5 +1,7 @@
 """The kernel gives the plain path's numbers and gradients, in Triton's interpreter where there is no GPU."""
 
+from unittest.mock import Mock
+
 import pytest
 import torch
 from torch import Tensor
@@ -8,10 +10,13 @@ from torch.nn import functional as F
 pytest.importorskip("triton", reason="triton is not here: pip install -e '.[dev]' on Linux brings it")
 
 from zoo.encoders.beats import BEATs
+from zoo.encoders.wavlm import WavLM
 from zoo.errors import AsdzooError
 from zoo.layers.gated_attention import gated_attention
+from zoo.layers.gated_bias import kernel_serves
 from zoo.systems import load_system
 
+TABLES = ("relative_attention_bias.weight", "rel_attn_embed.weight")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -54,15 +59,21 @@ def test_numbers_and_gradients_are_those_of_the_plain_path(
             assert float(off.max()) <= 2**-6 * largest
 
 
-def test_an_encoder_with_the_kernel_has_the_same_outputs_and_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [BEATs, WavLM])
+def test_an_encoder_with_the_kernel_has_the_same_outputs_and_gradients(
+    kind: type[BEATs | WavLM], monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.manual_seed(0)
-    encoder = BEATs(BEATs.sizes(**BEATs.tiny)).to(DEVICE)
-    encoder.get_parameter("encoder.layers.0.self_attn.relative_attention_bias.weight").requires_grad_(False)
-    monkeypatch.setattr(type(encoder.encoder), "kernel_serves", lambda self, x: True)
-    features = torch.randn(2, 96, 128, device=DEVICE)
-    padding = torch.zeros(2, 48, dtype=torch.bool, device=DEVICE)
-    padding[1, 24:] = True
+    encoder = kind(kind.sizes(**kind.tiny)).to(DEVICE).eval()
+    (table,) = [value for name, value in encoder.named_parameters() if name.endswith(TABLES)]
+    table.requires_grad_(False)
+    monkeypatch.setattr(f"{kind.__module__}.kernel_serves", lambda x, table, heads, dropout=0.0: True)
+    waves = torch.randn(2, 16_000, device=DEVICE)
+    features, padding = encoder.features(waves, torch.tensor([16_000, 8_000], device=DEVICE))
+    assert padding is not None
     wanted = torch.randn(int((~padding).sum()), encoder.width, device=DEVICE)
+    used, kernel = [], gated_attention
+    monkeypatch.setattr("zoo.layers.gated_attention.gated_attention", lambda *given: (used.append(1), kernel(*given))[1])
     found = []
     for encoder.kernel in (False, True):
         encoder.zero_grad()
@@ -70,8 +81,39 @@ def test_an_encoder_with_the_kernel_has_the_same_outputs_and_gradients(monkeypat
         (out * wanted).sum().backward()
         gradients = [parameter.grad.clone() for parameter in encoder.parameters() if parameter.grad is not None]
         found.append([out.detach(), *gradients])
+    assert len(used) == encoder.layers()
     for plain, fused in zip(*found, strict=True):
         torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-5 * max(float(plain.abs().max()), 1.0))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, while it compiles
+def test_compiled_layers_call_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    encoder = BEATs(BEATs.sizes(**BEATs.tiny)).to(DEVICE).eval().requires_grad_(False)
+    encoder.kernel = True
+    monkeypatch.setattr("zoo.encoders.beats.kernel_serves", lambda x, table, heads: True)
+    features = torch.randn(1, 48, 128, device=DEVICE, requires_grad=True)
+    found = []
+    for compiled in (False, True):
+        for layer in encoder.encoder.layers if compiled else ():
+            layer.compile(backend="eager")
+        out = encoder(features)
+        found.append((out.detach(), torch.autograd.grad(out.square().sum(), features)[0]))
+    for plain, fast in zip(*found, strict=True):
+        torch.testing.assert_close(fast, plain)
+
+
+def test_the_kernel_serves_where_it_can() -> None:
+    table, frozen = torch.zeros(4, 2, requires_grad=True), torch.zeros(4, 2)
+    x = Mock(shape=(1, 5, 64), is_cuda=True)
+    assert kernel_serves(x, frozen, heads=2)
+    assert not kernel_serves(x, table, heads=2)
+    with torch.no_grad():
+        assert kernel_serves(x, table, heads=2)
+    assert not kernel_serves(x, frozen, heads=2, dropout=0.1)
+    assert not kernel_serves(Mock(shape=(1, 5, 96), is_cuda=True), frozen, heads=2)  # 48 is no power of two
+    assert not kernel_serves(Mock(shape=(1, 5, 64), is_cuda=True), frozen, heads=8)  # 8 values are too few
+    assert not kernel_serves(torch.zeros(1, 5, 64), frozen, heads=2)
 
 
 def test_only_encoders_with_gated_biases_have_the_kernel() -> None:
