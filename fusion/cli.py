@@ -66,7 +66,7 @@ def evaluate_run(
         papers = beside_papers(opened, {one.system: opened.scores(one.system) for one in found.judged})
     for note in (*found.notes, *papers.notes):
         warn(note)
-    for sentence in sentences(opened.marks()):
+    for sentence in sentences(opened.marks(), opened.cut()):
         warn(sentence)
     if not found.judged:
         raise _unlabelled(opened)

@@ -66,7 +66,7 @@ def suspicions(stacked: Stack, objective: Objective | None, combiner: Combiner) 
         if outliers:
             notes.append(
                 f"far from a member's other training scores (in standard deviations): {listed(outliers, 8)}; one such score "
-                "outweighs all other members (--combiner train-rank takes ranks instead)"
+                "outweighs all other members (`asdzoo fuse --combiner train-rank` takes ranks instead)"
             )
     if objective is not None and objective.machines:
         singles = objective.judge(np.eye(len(objective.systems))).score()

@@ -87,7 +87,7 @@ class Run:
         """What a reader of this run's numbers must know, a sentence each."""
         from zoo.running.marks import sentences
 
-        return sentences(self._folder.marks())
+        return sentences(self._folder.marks(), self._folder.cut())
 
     def scores(self, name: str) -> pd.DataFrame:
         """The score table of a system or an ensemble, a row a clip.

@@ -113,7 +113,7 @@ def prepare(
         )
     parts, warnings = _submitted(tables, rules, partial)
     warnings += [*([bare] if bare else []), *older_tables(run, names)]
-    warnings += [*sentences(run.marks()), *run.info().left_out]
+    warnings += [*sentences(run.marks(), run.cut()), *run.info().left_out]
     files: dict[str, bytes] = {}
     labels: dict[str, str] = {}
     decided: list[Decided] = []

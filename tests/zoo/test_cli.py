@@ -54,6 +54,20 @@ def test_scan_lists_broken_recordings_and_strict_stops(tmp_path: Path, capsys: p
     assert sorted(data.rglob("*")) == before
 
 
+def test_scan_of_nothing_that_can_be_used_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "MyPump" / "train"
+    folder.mkdir(parents=True)
+    (folder / "a.wav").write_bytes(b"")
+    (folder / "b.wav").write_bytes(b"no sound at all")
+    assert main(["scan", str(tmp_path)]) == 2
+    out, problems = said(capsys)
+    assert "MyPump" in out
+    assert problems[-2].startswith(
+        f"error: none of the 2 recording(s) in {tmp_path} can be used, the first: {folder / 'a.wav'}"
+    )
+    assert problems[-1] == "hint: replace them, or name another folder"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [

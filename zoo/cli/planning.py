@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,16 +10,12 @@ from zoo.errors import AsdzooError, listed
 from zoo.running.durations import spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from zoo.running.budget import Fitted
-    from zoo.running.folder import Run
     from zoo.running.plan import Task
-    from zoo.running.records import BudgetInfo
     from zoo.running.timing import Timing
     from zoo.systems import System
 
-EQUAL = "equal"  # name of the ensemble that grows while a budget is spent
 SAID_FROM = 60.0  # seconds that a plan takes before anything is said of it
 BUDGET_FROM = 3600.0  # seconds from which --budget is named
 NEVER_LONG = 2e12  # operations that no device takes a minute for: they are not measured
@@ -72,10 +67,12 @@ def say_times(timings: Sequence[Timing], at_a_time: int = 1) -> None:
         return
     rows = []
     for one in timings:
-        for task, steps in zip(one.tasks, one.steps, strict=True):
-            embedding = one.embedding * len(task.machines) / sum(len(other.machines) for other in one.tasks)
-            training = spoken(one.step * steps) if steps else "-"
-            rows.append([one.system.name, task.group, steps or None, training, spoken(embedding)])
+        of_tasks = zip(one.tasks, one.steps, one.usual, one.training_of, one.embedding_of, strict=True)
+        for task, most, usual, training, embedding in of_tasks:
+            steps = f"some {usual} of at most {most}" if usual < most else str(most)
+            rows.append(
+                [one.system.name, task.group, steps if most else None, spoken(training) if most else None, spoken(embedding)]
+            )
     out.print(
         table(
             "the time that each task takes on this device, measured",
@@ -83,113 +80,18 @@ def say_times(timings: Sequence[Timing], at_a_time: int = 1) -> None:
             rows,
         )
     )
-    sentence = f"about {spoken(seconds)} in all: done {_clock(seconds)}"
+    sentence = f"about {spoken(seconds)} in all: done {clock(seconds)}"
     if seconds >= BUDGET_FROM:
         sentence += "; --budget 8h fits the plan into 8 hours, --budget 30m into half an hour"
     out.print(sentence)
+    if any(usual < most for one in timings for most, usual in zip(one.steps, one.usual, strict=True)):
+        out.print("some: a training ends when held-out clips are no longer learnt better, which nobody knows before")
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     end = datetime.now().astimezone() + timedelta(seconds=seconds)
     today = end.date() == datetime.now().astimezone().date()
     return f"at {end:%H:%M}" if today else f"on {end:%A %d %B at %H:%M}"
-
-
-def say_budget(timings: Sequence[Timing], fitted: Fitted, budget: float) -> None:
-    """What a budget leaves of a plan."""
-    whole = {one.system.name: one.seconds for one in timings}
-    rows = []
-    for system in fitted.systems:
-        trains = system.config.training is not None
-        plan = fitted.cut.get(system.name, "whole" if trains else "nothing to train")
-        rows.append([system.name, spoken(whole[system.name]), plan])
-    out.print(table(f"the plan in {spoken(budget)}, in this order", ["system", "whole, it would take", "what is done"], rows))
-    for name, why in fitted.left_out.items():
-        warn(f"{name} is left out: {why}; whole, it would take {spoken(whole[name])}")
-    out.print(f"about {spoken(fitted.seconds)}: done {_clock(fitted.seconds)}")
-
-
-def planned(
-    run: Run,
-    systems: Sequence[System],
-    tasks: Sequence[Task],
-    budget: float,
-    measure: Callable[[Sequence[Task]], list[Timing]],
-    left: Callable[[], float],
-    at_a_time: int,
-) -> tuple[list[System], BudgetInfo]:
-    """The systems as a budget of so many seconds lets them be trained, and what run.json says of it.
-
-    `measure` times tasks, `left` says how much of the budget is left after that, and
-    `at_a_time` tasks are done side by side. A command that was cut off goes on with the
-    plan that it made. Raises: AsdzooError when the budget is too short for any system.
-    """
-    from zoo.files import fingerprint
-    from zoo.running.budget import fit, with_followers
-    from zoo.running.plan import followers, origins
-    from zoo.running.records import BudgetInfo
-    from zoo.running.shared import has_network
-
-    went_in = fingerprint([system.resolved() for system in systems])
-    before = run.info().budget
-    if before is not None and (before.seconds, before.went_in) == (budget, went_in):
-        out.print(f"going on with the plan that was made for {spoken(budget)} in this run")
-        return _as_recorded(systems, before), before
-    own = [task for task, origin in zip(tasks, origins(tasks), strict=True) if origin is None]
-    timed, following = measure([task for task in own if not has_network(run, task)]), followers(tasks)
-    done = [system for system in systems if system.name not in {*following, *(one.system.name for one in timed)}]
-    fitted = fit(timed, left(), at_a_time)
-    if not fitted.systems and not done:
-        shortest = min(one.seconds for one in timed)
-        raise AsdzooError(f"{spoken(budget)} is too short for any of these systems", f"--budget {int(shortest * 2) + 60}s")
-    say_budget(timed, fitted, budget)
-    say_shared(tasks)
-    fitted = with_followers(replace(fitted, systems=(*done, *fitted.systems)), systems, following)
-    for name in following.keys() & fitted.left_out.keys():
-        warn(f"{name} is left out: {fitted.left_out[name]}")
-    order = fitted.systems
-    cut = {
-        one.name: one.config.training.model_dump(mode="json") for one in order if one.name in fitted.cut and one.config.training
-    }
-    info = BudgetInfo(
-        seconds=budget,
-        went_in=went_in,
-        order=tuple(one.name for one in order),
-        training=cut,
-        cut=fitted.cut,
-        left_out=fitted.left_out,
-    )
-    return list(order), info
-
-
-def _as_recorded(systems: Sequence[System], info: BudgetInfo) -> list[System]:
-    from zoo.training.loop import TrainingConfig
-
-    named = {system.name: system for system in systems}
-    found = []
-    for name in info.order:
-        system = named[name]
-        if name in info.training:
-            training = TrainingConfig.model_validate(info.training[name])
-            system = replace(system, config=system.config.model_copy(update={"training": training}))
-        found.append(system)
-    return found
-
-
-def equal_weights(run: Run, note: Callable[[str], None]) -> Callable[[str], None]:
-    """What brings an ensemble of equal weights up to date after each system; `note` hears what a reader must know of it."""
-    from zoo.running.fusion_door import fusion
-
-    names: list[str] = []
-
-    def scored(system: str) -> None:
-        names.append(system)
-        if len(names) > 1:
-            for sentence in fusion().equal(run, names, EQUAL):
-                note(sentence)
-            out.print(f"{EQUAL}: the ensemble of {len(names)} systems is up to date, asdzoo submit --ensemble {EQUAL} packs it")
-
-    return scored
 
 
 def missing_checkpoints(system: System) -> list[str]:

@@ -27,7 +27,7 @@ def scan(
 
     Recordings lie in MACHINE/train and MACHINE/test. Labels of your own stand in MACHINE/labels.csv, with the columns file_name
     and label (normal or anomaly; also ok and ng, 0 and 1), or are folders: MACHINE/test/normal, MACHINE/test/anomaly.
-    They are counted where recordings are your own.
+    They are counted where recordings are your own. Exit code 2 when there is no recording that can be used.
     """
     from zoo.data.clips import find_clips
     from zoo.data.problems import gathered
@@ -68,6 +68,11 @@ def scan(
         )
     for problem in gathered(found.problems):
         err.print(f"{problem.severity}: {problem}")
+    if not any(row.train + row.test + row.supplemental for row in found.rows):
+        first = f", the first: {found.errors[0]}" if found.errors else ""
+        raise AsdzooError(
+            f"none of the {len(clips)} recording(s) in {data} can be used{first}", "replace them, or name another folder"
+        )
     if strict and found.errors:
         raise AsdzooError(
             f"{len(found.errors)} recording(s) cannot be used, the first: {found.errors[0]}", "replace or remove them"

@@ -42,6 +42,6 @@ def say_summary(run: Run, tables: Sequence[ScoreTable]) -> None:
         )
     columns = ["system", "machines", "train clips", "test clips", "with labels", "score table"]
     out.print(table(f"{run.folder}", columns, rows))
-    for sentence in sentences(run.marks()):
+    for sentence in sentences(run.marks(), run.cut()):
         warn(sentence)
     out.print(f"next: asdzoo evaluate --run {run.folder}, or asdzoo fuse --run {run.folder}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Literal, cast
@@ -23,9 +24,7 @@ from zoo.cli.executors import (
 )
 from zoo.cli.options import DataOption, DeviceOption, RunOption, StrictOption, YearOption
 from zoo.cli.planning import (
-    equal_weights,
     may_be_long,
-    planned,
     require_checkpoints,
     say_missing,
     say_plan,
@@ -40,7 +39,8 @@ from zoo.running.defaults import BUDGET_SYSTEMS, DEFAULT_SYSTEMS
 from zoo.running.durations import parse_duration
 
 if TYPE_CHECKING:
-    from zoo.running.executors import Executor
+    from zoo.running.records import BudgetInfo
+    from zoo.systems import System
 
 app = typer.Typer()
 
@@ -114,6 +114,7 @@ def train_all(
         return
     if calibrate_on == "test":
         warn("z-scores from test clips are against the challenge's rules since 2025; the run is marked test-calibrated")
+    from zoo.cli.budgeting import EQUAL, Budget, EqualWeights
     from zoo.data.store import WaveformStore
     from zoo.running.display import Display
     from zoo.running.executors.here import Here
@@ -121,6 +122,7 @@ def train_all(
     from zoo.running.pipeline import train_all as run_all
     from zoo.running.shared import has_network
     from zoo.running.timing import timings
+    from zoo.scores import ScoreTable
     from zoo.training.devices import accelerator_for
 
     run = Run(run_folder)
@@ -128,39 +130,40 @@ def train_all(
         "array_parallelism": array_parallelism, "partition": partition, "time": time, "memory": memory, "account": account
     }  # fmt: skip
     starter = starter_for(executor, jobs, device, cluster, of_cluster)
-    fitted = None
+    plan, equal, tables = None, EqualWeights(run), dict[str, ScoreTable]()
     with Display() as display:
         kept = run.folder.parent / ".waves"
         accelerator = accelerator_for(device) if executor != "slurm" else None
         store = WaveformStore.open(clips, kept, progress=display.counter("decoding"), say=display.note)
         said = say_problems(store.problems, strict)
         on = cast("Literal['train', 'test']", calibrate_on)
-        doing: Executor
+        doing: Here | Processes
         watcher = display.watcher
         if accelerator is not None:
-            progress, on_device = display.counter("measuring"), accelerator
+            measure = partial(timings, store=store, accelerator=accelerator, progress=display.counter("measuring"))
             at_a_time = 1 if starter is None else starter.most or 1
             tasks = learnable(make_plan(chosen, store.clips, extra, seed), lambda sentence: None)
             if seconds is not None:
-                chosen, fitted = planned(
-                    run,
-                    chosen,
-                    tasks,
-                    seconds,
-                    lambda some: timings(some, store, on_device, progress),
-                    lambda: seconds - (monotonic() - begun),
-                    at_a_time,
-                )
-                watcher = replace(watcher, scored=equal_weights(run, display.note))
+                plan = Budget(run, chosen, tasks, seconds, begun + seconds, at_a_time, measure)
+                watcher = replace(watcher, scored=equal.scored)
             else:
                 say_shared(tasks)
                 own = [task for task, origin in zip(tasks, origins(tasks), strict=True) if origin is None]
                 if may_be_long(fresh := [task for task in own if not has_network(run, task)]):
-                    say_times(timings(fresh, store, accelerator, progress), at_a_time)
+                    say_times(measure(fresh), at_a_time)
         if starter is None and accelerator is not None:
             doing = Here(store, accelerator)
         elif starter is not None:
             doing = Processes(starter, store.clips, data, kept, device, folders)
-        tables = run_all(run, chosen, store.clips, doing, seed, extra, on, watcher, str(data), folders, said, budget=fitted)
-    say_summary(run, tables)
+        todo: tuple[list[System], BudgetInfo | None] | None = (chosen, None) if plan is None else plan.plan()
+        while todo is not None:
+            now, fitted = todo
+            if plan is not None and fitted is not None:
+                doing = replace(doing, limits=plan.limits(now, fitted))
+            made = run_all(run, now, store.clips, doing, seed, extra, on, watcher, str(data), folders, said, budget=fitted)
+            tables |= {table.systems[0]: table for table in made}
+            todo = None if plan is None else plan.plan_again()
+    for sentence in equal.notes:
+        warn(f"{EQUAL}: {sentence}")
+    say_summary(run, list(tables.values()))
     say_missing(missing)

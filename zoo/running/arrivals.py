@@ -16,7 +16,7 @@ from zoo.errors import AsdzooError, listed
 from zoo.running.embeddings import Embeddings, Stamp
 from zoo.running.folder import Run
 from zoo.running.plan import stamp
-from zoo.running.stages import TaskFolder
+from zoo.running.task_folder import TaskFolder
 from zoo.scores import ScoreTable
 
 Key = tuple[str, str, str, str]  # machine, section, split, name

@@ -67,6 +67,11 @@ class Run:
         """What a reader of this run's numbers must know: "untrained", "test-calibrated", "resubstitution", ..."""
         return list(self.info().marks)
 
+    def cut(self) -> list[str]:
+        """What a budget cut, in a few words for each system."""
+        budget = self.info().budget
+        return budget.said if budget is not None else []
+
     def mark(self, *marks: str) -> None:
         """Add marks; a mark is never taken away."""
         self.update_info(marks=sorted({*self.marks(), *marks}))

@@ -16,9 +16,10 @@ from zoo.errors import AsdzooError
 from zoo.files import fingerprint
 from zoo.running.beside import beside
 from zoo.running.folder import Run
+from zoo.running.limits import Limit
 from zoo.running.plan import Task, recording
 from zoo.running.records import Record, Versions, read_record, versions_now
-from zoo.running.stages import TaskFolder
+from zoo.running.task_folder import TaskFolder
 from zoo.running.work import Outcome
 from zoo.scores import ScoreTable
 from zoo.systems import System, system_of
@@ -41,11 +42,12 @@ class Order(Record):
     device: str
     recordings: str  # fingerprint of the clips to train on, embed and score
     versions: Versions
+    limit: Limit = Limit()  # of the training; known when the process is started
 
     @property
     def code(self) -> str:
         """What tells whether a state belongs to this order."""
-        return fingerprint(self.model_dump(mode="json"))
+        return fingerprint(self.model_dump(mode="json", exclude={"limit"}))
 
 
 class State(Record):
@@ -65,6 +67,7 @@ class State(Record):
     embedded: tuple[int, int] = (0, 0)  # machines done, machines to do
     notes: tuple[str, ...] = ()
     parts: tuple[tuple[str, str], ...] = ()  # what is known of a machine and section: (sentence, part)
+    left_out: bool = False  # its time was over before its network was of any use
     message: str = ""  # why it failed
     hint: str = ""
 
@@ -126,16 +129,20 @@ class Job:
         return TaskFolder(self.run.system_folder(order.system) / order.folder)
 
     def finished(self, code: str) -> bool:
-        """Whether this very order was done, and all that came of it is there."""
+        """Whether this very order was done as far as there was time, and all that came of it is there."""
         state, order = self.state(), self.order()
         if state is None or (state.code, state.stage) != (code, "done"):
             return False
+        if state.left_out:
+            return True
         made = [self.task_folder.embeddings(machine) for machine in order.machines]
-        return self.task_folder.trained and all(path.exists() for path in (self.scores_path, *made))
+        return self.task_folder.usable and all(path.exists() for path in (self.scores_path, *made))
 
     def outcome(self, task: Task) -> Outcome:
         """What came of a finished job. Raises: AsdzooError when it is damaged."""
         state = self.state()
+        if state is not None and state.left_out:
+            return Outcome(task, (), (), left_out=True)
         return Outcome(task, (ScoreTable.read(self.scores_path),), state.parts if state is not None else ())
 
 

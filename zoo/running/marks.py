@@ -4,7 +4,7 @@ They are written into run.json by the command that makes them true, and never ta
 say them with the words of this table.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 
@@ -38,6 +38,10 @@ def meaning(mark: str) -> str:
     return MEANING[Mark(mark)] if mark in MEANING else ""
 
 
-def sentences(marks: Iterable[str]) -> list[str]:
-    """One sentence a mark, for a warning."""
-    return [f"this run is marked {mark}" + (f": {said}" if (said := meaning(mark)) else "") for mark in marks]
+def sentences(marks: Iterable[str], cut: Sequence[str] = ()) -> list[str]:
+    """One sentence a mark, for a warning; `cut` is what a budget cut, in a few words for each system."""
+    details = {Mark.CUT.value: f" ({', '.join(cut)})" if cut else ""}
+    return [
+        f"this run is marked {mark}" + (f": {said}" if (said := meaning(mark)) else "") + details.get(mark, "")
+        for mark in marks
+    ]

@@ -13,7 +13,7 @@ from zoo.data.stored import why_useless
 from zoo.errors import AsdzooError
 from zoo.running.folder import Run
 from zoo.running.locks import is_held
-from zoo.running.stages import TaskFolder
+from zoo.running.task_folder import TaskFolder
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def remove(run: Run, old: list[Old]) -> int:
 
 def _done(task: TaskFolder) -> bool:
     try:
-        return task.trained
+        return task.usable
     except AsdzooError:  # a damaged record: nobody can tell
         return False
 

@@ -20,7 +20,7 @@ from zoo.running.embeddings import Embeddings
 from zoo.running.tensors import require_sound, write_tensors
 
 if TYPE_CHECKING:
-    from zoo.running.stages import TaskFolder
+    from zoo.running.task_folder import TaskFolder
 
 _TASK = "task"  # key of the folder's name in a checkpoint
 

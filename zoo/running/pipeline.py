@@ -22,6 +22,7 @@ from zoo.running.arrivals import arrivals, departures, past_of, trained_parts
 from zoo.running.beside import passed_over
 from zoo.running.executors import Executor
 from zoo.running.folder import Run
+from zoo.running.going_on import steps_made
 from zoo.running.locks import LONGEST_WAIT
 from zoo.running.marks import Mark
 from zoo.running.plan import Task, make_plan
@@ -38,8 +39,8 @@ from zoo.running.records import (
 )
 from zoo.running.seeds import join_members, require_whole_families
 from zoo.running.shared import embedded
-from zoo.running.stages import TaskFolder
 from zoo.running.staleness import why_anew
+from zoo.running.task_folder import TaskFolder
 from zoo.running.watcher import Watcher
 from zoo.running.work import Outcome, task_folder
 from zoo.scores import ScoreTable
@@ -84,7 +85,7 @@ def train_all(
         require_whole_families(run, systems)
         _begin(run, year, seed, groups, calibrate_on, data, also)
         run.update_info(without_training=bare, **({} if budget is None else {"budget": budget}))
-        if budget is not None and (budget.cut or budget.left_out):
+        if budget is not None and budget.said:
             run.mark(Mark.CUT)
         if left_out or before.left_out:
             run.update_info(left_out=tuple(left_out))
@@ -94,7 +95,7 @@ def train_all(
         for sentence in passed_over(system, [clip for task in own for clip in task.learnt], others):
             watcher.note(sentence)
         earlier, trained = before.systems.get(system.name), all(done[system.name, task.name] for task in own)
-        if earlier is not None and not trained and (why := why_anew(run, earlier, system, own)):
+        if earlier is not None and not trained and not _goes_on(run, own) and (why := why_anew(run, earlier, system, own)):
             watcher.note(why)
     outcomes: dict[str, list[Outcome]] = {system.name: [] for system in systems}
     tables: dict[str, ScoreTable] = {}
@@ -102,11 +103,32 @@ def train_all(
         system = outcome.task.system
         own = [task for task in plan if task.system is system]
         outcomes[system.name].append(outcome)
-        if len(outcomes[system.name]) == len(own):
+        if len(outcomes[system.name]) == len(own) and any(one.left_out for one in outcomes[system.name]):
+            with run.lock(LONGEST_WAIT):
+                _note_of_time(run, left_out={system.name: "it had too little time"})
+        elif len(outcomes[system.name]) == len(own):
             already = [task for task in own if done[system.name, task.name]]
             tables[system.name] = _finish(run, system, own, already, outcomes[system.name], calibrate_on, watcher)
             watcher.scored(system.name)
-    return [*(tables[system.name] for system in systems), *join_members(run, systems, watcher.note)]
+    if not tables:
+        raise AsdzooError("no system had time enough to be of any use", "give the same command again: it goes on from here")
+    scored = [system for system in systems if system.name in tables]
+    return [*(tables[system.name] for system in scored), *join_members(run, scored, watcher.note)]
+
+
+def _goes_on(run: Run, tasks: Sequence[Task]) -> bool:
+    """Whether an earlier training of each of these tasks that is not trained is taken up, and nothing begins anew."""
+    folders = [(task, task_folder(run, task)) for task in tasks]
+    training = tasks[0].system.config.training
+    return training is not None and all(folder.trained or steps_made(task, folder, training.steps) for task, folder in folders)
+
+
+def _note_of_time(run: Run, stopped: Mapping[str, str] | None = None, left_out: Mapping[str, str] | None = None) -> None:
+    """Write into run.json where a budget ended trainings; the caller holds the lock."""
+    if (budget := run.info().budget) is not None:
+        added = {"stopped": {**budget.stopped, **(stopped or {})}, "left_out": {**budget.left_out, **(left_out or {})}}
+        run.update_info(budget=budget.model_copy(update=added))
+        run.mark(Mark.CUT)
 
 
 def _begin(
@@ -158,7 +180,12 @@ def _finish(
     made = {outcome.task.name: outcome.tables for outcome in outcomes}
     parts = [table for task in tasks for table in made[task.name]]
     notes = {outcome.task.name: outcome.notes for outcome in outcomes}
+    stops = [record.stopped for record in records.values() if record.stopped is not None]
     with run.lock(LONGEST_WAIT):
+        if (budget := run.info().budget) is not None:
+            run.update_info(budget=budget.finished(system.name, system.resolved()["training"]))
+        if stops:
+            _note_of_time(run, stopped={system.name: f"stopped at step {min(stops)}"})
         if any(record.untrained for record in records.values()):
             run.mark(Mark.UNTRAINED)
         if left := departures(run, system.name, parts):

@@ -5,7 +5,7 @@ written again. Nothing of torch is imported here, so that `evaluate` and `report
 """
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -72,6 +72,14 @@ class TableInfo(Record):
     before: str = ""  # digest of the file that it takes the place of: what lies there when a command was cut off in between
 
 
+class Share(Record):
+    """What a budget gives each network of a system."""
+
+    training: dict[str, float] = {}  # group -> seconds that it is planned to take
+    embedding: dict[str, float] = {}  # likewise
+    least: int = 0  # steps before which its network is of no use
+
+
 class BudgetInfo(Record):
     """What run.json says of `train-all --budget`: the plan that was fitted, so that the same command goes on with it."""
 
@@ -79,8 +87,30 @@ class BudgetInfo(Record):
     went_in: str  # fingerprint of the systems that were to be fitted
     order: tuple[str, ...]  # of the systems that are trained
     training: dict[str, dict[str, Any]] = {}  # the block of those that were cut
+    shares: dict[str, Share] = {}  # of the systems that are trained
     cut: dict[str, str] = {}  # system -> what was cut
+    stopped: dict[str, str] = {}  # system -> where its share of the time was over
     left_out: dict[str, str] = {}  # system -> why
+
+    def of_others(self, systems: Collection[str]) -> dict[str, dict[str, str]]:
+        """What was cut of other systems than these."""
+        return {
+            name: {system: said for system, said in getattr(self, name).items() if system not in systems}
+            for name in ("cut", "stopped", "left_out")
+        }
+
+    def finished(self, system: str, training: Mapping[str, Any] | None) -> "BudgetInfo":
+        """The same, when a system is done with this block `training`."""
+        changes = self.of_others([system])
+        if system in self.cut and self.training.get(system) == training:
+            changes["cut"] = self.cut
+        return self.model_copy(update=changes)
+
+    @property
+    def said(self) -> list[str]:
+        """What is not as it was to be, a few words for each system; [] where nothing is."""
+        named = [*self.cut.items(), *self.stopped.items()]
+        return [f"{system} {what}" for system, what in named] + [f"{system} left out" for system in self.left_out]
 
 
 class RunInfo(Record):
@@ -127,6 +157,7 @@ class TaskInfo(Record):
     clips: int = 0  # to train on
     trains: bool = True  # False: a network that is used as it is, for which no weights may be kept
     untrained: bool = False
+    stopped: int | None = None  # the step at which its share of a budget was over
     went_in: dict[str, str] = {}  # fingerprints of what the training depends on; empty in runs of 0.1
     versions: Versions = {}  # what trained it; empty in runs of 0.1
 

@@ -18,7 +18,8 @@ from zoo.networks import Embedder
 from zoo.running.embeddings import Embeddings
 from zoo.running.folder import Run
 from zoo.running.records import SystemInfo
-from zoo.running.stages import TaskFolder, load_network
+from zoo.running.stages import load_network
+from zoo.running.task_folder import TaskFolder
 from zoo.scores import ScoreTable
 from zoo.systems import System, system_of
 from zoo.threshold import Method, Threshold, fit_threshold

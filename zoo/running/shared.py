@@ -17,26 +17,33 @@ from zoo.running.embeddings import Embeddings
 from zoo.running.folder import Run
 from zoo.running.plan import Task
 from zoo.running.pseudo_files import FILE as PSEUDO_LABELS
-from zoo.running.stages import TaskFolder
+from zoo.running.task_folder import TaskFolder
 from zoo.running.tensors import require_sound
 
 
 def has_network(run: Run, task: Task) -> bool:
     """Whether the network of a task is trained, by its own system or by another of the run."""
     folder = TaskFolder(run.system_folder(task.system.name) / task.name)
-    return folder.trained or any(True for _ in _twins(folder))
+    return folder.trained or any(twin.trained for twin in _twins(folder))
 
 
 def take_over(task: Task, folder: TaskFolder) -> str:
     """Give a task that is not trained the network that another system has trained; that system's name, "" without one.
 
-    The caller holds the lock of the task's folder.
+    One whose training was stopped when its time was over comes with its checkpoint, so that it is taken over again when that
+    went on. The caller holds the lock of the task's folder.
     """
     if folder.trained:
         return ""
-    for twin in _twins(folder):
+    for twin in sorted(_twins(folder), key=lambda twin: not twin.trained):
+        if not twin.trained and folder.usable and _same(twin.weights, folder.weights):
+            continue  # it was taken over from here, or is as far: there is nothing to be had
+        if folder.weights.exists():
+            shutil.rmtree(folder.path / "embeddings", ignore_errors=True)
         record = twin.info().model_copy(update={"system": task.system.name, "config": task.system.resolved()})
         folder.path.mkdir(parents=True, exist_ok=True)
+        if not twin.trained:  # before the weights, so that these never look final
+            _linked(twin.checkpoint, folder.checkpoint)
         for name in ("training.csv", PSEUDO_LABELS):
             _linked(twin.path / name, folder.path / name)
         if record.trains:  # then the weights say that it is trained, else the record does
@@ -45,7 +52,8 @@ def take_over(task: Task, folder: TaskFolder) -> str:
         else:
             _linked(twin.weights, folder.weights)
             record.write(folder.record)
-        folder.checkpoint.unlink(missing_ok=True)
+        if twin.trained:
+            folder.checkpoint.unlink(missing_ok=True)
         return twin.path.parent.name
     return ""
 
@@ -62,7 +70,7 @@ def embedded(folder: TaskFolder, machine: str) -> Iterator[Embeddings]:
 
 
 def _twins(folder: TaskFolder) -> Iterator[TaskFolder]:
-    """Folders of other systems whose network is the same and trained, sorted by system."""
+    """Folders of other systems whose network is the same and there to be used, sorted by system."""
     own, systems = folder.path.parent, folder.path.parent.parent
     if not systems.is_dir():
         return
@@ -78,7 +86,7 @@ def _is_whole(folder: TaskFolder) -> bool:
             require_sound(folder.weights)
     except (AsdzooError, OSError, ValueError):
         return False
-    return folder.trained
+    return folder.usable
 
 
 def _same(one: Path, other: Path) -> bool:

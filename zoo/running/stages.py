@@ -1,20 +1,10 @@
-"""The stages of a task, each a pure function of files: train, embed, score.
-
-systems/SYSTEM/GROUP-FINGERPRINT/
-  task.json             what went in: config, machines, classes, seed; what it costs: parameters, multiplications
-  checkpoint.pt         only while training
-  training.csv          a row per validation
-  pseudo_labels.csv     which clip got which, where the system makes some
-  model.safetensors     the trained weights; written last, so that it stands for "trained" where there is something to train
-  embeddings/MACHINE.safetensors
-"""
+"""The stages of a task, each a pure function of files: train, embed, score."""
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,11 +17,13 @@ from zoo.files import write_text
 from zoo.networks import Embedder, Network
 from zoo.progress import Progress, unseen
 from zoo.running.embeddings import Embeddings
-from zoo.running.locks import held, remove_leftovers
+from zoo.running.going_on import earlier_state
+from zoo.running.limits import Limit
 from zoo.running.own_files import load_weights, read_checkpoint, save_checkpoint, save_weights
 from zoo.running.plan import Task, stamp
 from zoo.running.pseudo_files import with_pseudo_labels
-from zoo.running.records import TaskInfo, changed_versions, joined_versions, read_record, versions_now
+from zoo.running.records import TaskInfo, changed_versions, joined_versions, versions_now
+from zoo.running.task_folder import TaskFolder
 from zoo.running.training_data import training_data
 from zoo.scores import ScoreTable
 from zoo.systems import System
@@ -40,56 +32,18 @@ from zoo.training.loop import CheckpointError, Hooks, Trainer, TrainingConfig
 from zoo.training.tracking import tensorboard
 
 
-@dataclass(frozen=True)
-class TaskFolder:
-    """Where the files of one task stand, and what `task.json` says of it."""
-
-    path: Path
-
-    @property
-    def weights(self) -> Path:
-        return self.path / "model.safetensors"
-
-    @property
-    def record(self) -> Path:
-        return self.path / "task.json"
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.path / "checkpoint.pt"
-
-    @property
-    def trained(self) -> bool:
-        """Whether the network is as it is going to be; one without training is so as soon as a whole `task.json` says so."""
-        if self.weights.exists():
-            return True
-        try:
-            return not self.info().trains
-        except AsdzooError:  # missing, or damaged and written anew by `train`
-            return False
-
-    def info(self) -> TaskInfo:
-        """Raises: AsdzooError when the task was never begun, or its `task.json` is damaged."""
-        return read_record(self.record, TaskInfo, "run `asdzoo train-all` again, which writes it anew")
-
-    def embeddings(self, machine: str) -> Path:
-        return self.path / "embeddings" / f"{machine}.safetensors"
-
-    @property
-    def lock_path(self) -> Path:
-        return self.path / ".lock"
-
-    @contextmanager
-    def lock(self, patience: float = 0.0) -> Iterator[None]:
-        """Hold this task, waiting up to `patience` seconds. Raises: Busy when another process works on it longer."""
-        busy = f"another asdzoo command works on {self.path}"
-        with held(self.lock_path, busy, "wait for it to end, or name another folder with --run", patience):
-            remove_leftovers(self.path)
-            yield
-
-
-def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Accelerator, hooks: Hooks) -> Cost:
+def train(
+    task: Task,
+    folder: TaskFolder,
+    store: WaveformStore,
+    accelerator: Accelerator,
+    hooks: Hooks,
+    limit: Limit | None = None,
+) -> Cost:
     """Train the task's network unless it is trained already; go on from its last checkpoint if there is one.
+
+    Without one it goes on where a shorter training of the same kind ended. When the time of `limit` is over, the network is as
+    good as it is then, and the checkpoint stays; with too few steps there is the checkpoint alone.
 
     A network that needs no training is used as it is: there is no checkpoint, and weights only if it has something to keep.
 
@@ -98,6 +52,7 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
     before = _known(folder, hooks)
     if folder.trained and before is not None:
         return before.cost
+    limit, name = limit or Limit(), f"{task.system.name} ({task.group})"
     task = with_pseudo_labels(task, folder.path, store, accelerator.device)
     network = task.system.build_network(task.classes, task.seed)
     cost = cost_of(network, task.system.shape)
@@ -124,7 +79,7 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
     if done or training is None:
         return cost
     if before and goes_on and (changed := changed_versions(before.versions, versions_now())):
-        hooks.note(f"the training of {task.system.name} ({task.group}) was begun by another version and goes on: {changed}")
+        hooks.note(f"the training of {name} was begun by another version and goes on: {changed}")
     with tensorboard(folder.path) as log:
 
         def validated(history: list[dict[str, float]]) -> None:
@@ -134,8 +89,15 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
         def save(state: dict[str, Any]) -> None:
             save_checkpoint(state, folder.checkpoint)
 
-        hooks = replace(hooks, validated=validated, save=save)
+        def ended(state: dict[str, Any], stopped: bool) -> None:
+            if stopped or limit.cut:
+                save_checkpoint(state, folder.checkpoint if stopped else folder.last_state)
+
+        hooks = replace(hooks, validated=validated, save=save, ended=ended, seconds=limit.longest)
         trainer = _trainer(task, network, training, store, accelerator, hooks)
+        if state is None and (earlier := earlier_state(task, folder, trainer.steps, hooks.note)):
+            state = earlier[1]
+            hooks.note(f"{name} goes on from step {state['step']} of {earlier[0].path}")
         try:
             trainer.run(state)
         except CheckpointError:
@@ -143,13 +105,28 @@ def train(task: Task, folder: TaskFolder, store: WaveformStore, accelerator: Acc
             network = task.system.build_network(task.classes, task.seed)
             trainer = _trainer(task, network, training, store, accelerator, hooks)
             trainer.run()
+    if trainer.stopped and trainer.step < limit.least:
+        hooks.note(
+            f"{name} had time for {trainer.step} of {trainer.steps} steps and is of no use before {limit.least}: "
+            "it is left out, and the same command goes on with it"
+        )
+        return cost
+    if trainer.stopped:
+        record.model_copy(update={"stopped": trainer.step}).write(folder.record)
+        hooks.note(
+            f"{name} is stopped at step {trainer.step} of {trainer.steps}, its share of the time is over: it is used as it is, "
+            "and the same command goes on with it"
+        )
     if trainer.learnt_nothing:
         hooks.note(
-            f"{task.system.name} ({task.group}): the loss on held-out clips never got below its start ({trainer.start:.3f}): "
+            f"{name}: the loss on held-out clips never got below its start ({trainer.start:.3f}): "
             "what was learnt does not carry over to clips that were not trained on"
         )
+    if folder.weights.exists():  # of a network that was stopped
+        shutil.rmtree(folder.path / "embeddings", ignore_errors=True)
     save_weights(trainer.network, folder.weights)
-    folder.checkpoint.unlink(missing_ok=True)
+    if not trainer.stopped:
+        folder.checkpoint.unlink(missing_ok=True)
     return cost
 
 
@@ -197,7 +174,7 @@ def load_network(system: System, folder: TaskFolder, accelerator: Accelerator) -
     Raises: AsdzooError when it was not trained to the end, or its weights do not fit.
     """
     info = folder.info()
-    if not folder.trained:
+    if not folder.usable:
         raise AsdzooError(f"{system.name} is not trained: there is no {folder.weights}", "run `asdzoo train-all` again")
     network = system.build_network(info.classes, info.seed)
     if folder.weights.exists():

@@ -8,7 +8,7 @@ from zoo.legacy import current
 from zoo.running.folder import Run
 from zoo.running.plan import NOT_TRAINED, Task
 from zoo.running.records import SystemInfo
-from zoo.running.stages import TaskFolder
+from zoo.running.task_folder import TaskFolder
 from zoo.systems import System
 
 _SAID = {

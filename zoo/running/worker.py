@@ -52,7 +52,10 @@ def _do(job: Job, order: Order, teller: "_Teller") -> None:
     accelerator = accelerator_for(order.device)
     clips = with_other_years(find_clips(Path(order.data), order.year), [Path(folder) for folder in order.also])
     store = WaveformStore.open(clips, Path(order.store))
-    outcome = do(ordered_task(order, store.clips), job.run, store, accelerator, teller.watcher)
+    outcome = do(ordered_task(order, store.clips), job.run, store, accelerator, teller.watcher, order.limit)
+    if outcome.left_out:
+        teller.tell(stage="done", left_out=True)
+        return
     teller.tell(stage="scoring")
     frames = [table.frame for table in outcome.tables]
     if not frames:

@@ -42,3 +42,8 @@ class TrainingConfig(Frozen):
     def overlaps(self, device: torch.device) -> bool:
         """What `overlap` means there."""
         return device.type == "cuda" if self.overlap == "auto" else self.overlap
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the steps of a shorter training are the first ones of a longer: no schedule is fitted to their number."""
+        return self.schedule == "constant"

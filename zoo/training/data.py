@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from zoo.networks import FrameNetwork, Network, PreparedNetwork
+from zoo.training.compilation import Losses
 from zoo.training.sampling import Indices, split_holdout
 
 Batch = tuple[Tensor, Tensor, Tensor]  # waves, labels (classes, or shares of them), lengths
@@ -26,6 +28,14 @@ class TrainingData:
     def vectors_per_clip(self) -> float:
         """How many indices a clip has, on average: 1 where they are of clips."""
         return len(self.labels) / len(self.names)
+
+    def losses_of(self, network: Network) -> Losses:
+        """The losses of a network as a function of what `fetch` gives."""
+        if not self.prepared:
+            return network.losses
+        if not isinstance(network, PreparedNetwork | FrameNetwork):
+            raise TypeError(f"{type(network).__name__} is no PreparedNetwork and no FrameNetwork")
+        return lambda prepared, labels, lengths: network.losses_of(prepared, labels)
 
     def names_of(self, indices: Indices) -> list[str]:
         """The clips of these indices, each once."""

@@ -7,9 +7,9 @@ hears once in each layer, and an adapter is one product more (`zoo.layers.lora.i
 Norms, position biases and the front end stay in float32. So does everything that is saved.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Any, Literal
 
 from torch import nn
 
@@ -27,6 +27,22 @@ def frozen_matrices(network: nn.Module) -> list[nn.Linear]:
         return []
     found = [getattr(module, "base_layer", module) for _, module in _matrices(network)]
     return [matrix for matrix in found if isinstance(matrix, nn.Linear) and not matrix.weight.requires_grad]
+
+
+def frozen_in(
+    precision: Literal["fp32", "bf16"], network: nn.Module, half: bool, note: Callable[[str], None]
+) -> AbstractContextManager[None]:
+    """The network's frozen matrices in this precision while a block runs, where that can be; `note` hears where it cannot.
+
+    half: whether training is in bf16.
+    """
+    if precision == "fp32":
+        return nullcontext()
+    if half and isinstance(network, PretrainedNetwork) and frozen_matrices(network):
+        return in_bf16(network)
+    why = "nothing of the network is frozen" if half else "training is in float32 (training.precision)"
+    note(f"training.frozen_precision=bf16 changes nothing here: {why}")
+    return nullcontext()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What a caller of a training hears of it, and what it keeps."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,4 +28,6 @@ class Hooks:
     save_seconds: float = 60.0
     validated: Callable[[list[dict[str, float]]], None] = lambda history: None  # a row was added
     done: Callable[[int], None] = lambda steps: None  # training ended after so many steps
+    seconds: float = math.inf  # that training may take from now on; at least one step is taken
+    ended: Callable[[State, bool], None] = lambda state, stopped: None  # the state behind the last step, or when time was over
     note: Callable[[str], None] = lambda sentence: None  # something the user should read

@@ -11,7 +11,6 @@ time of one.
 
 import math
 import time
-from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -20,15 +19,14 @@ from torch import Tensor
 
 from zoo.data.store import in_floats
 from zoo.errors import AsdzooError, listed
-from zoo.models._tuned import PretrainedNetwork
-from zoo.networks import FrameNetwork, Network, PreparedNetwork
+from zoo.networks import Network
 from zoo.training.averaging import BestCheckpoints, reestimate_batch_norm
-from zoo.training.compilation import Losses, made_fast
+from zoo.training.compilation import made_fast
 from zoo.training.config import TrainingConfig as TrainingConfig
 from zoo.training.data import Batch, TrainingData
 from zoo.training.ending import after_the_step
 from zoo.training.feeding import Feed
-from zoo.training.frozen import frozen_matrices, in_bf16
+from zoo.training.frozen import frozen_in
 from zoo.training.hooks import Hooks as Hooks
 from zoo.training.hooks import State as State
 from zoo.training.hooks import StepTaken as StepTaken
@@ -72,8 +70,7 @@ class Trainer:
             fused=True if data.clips is not None else None,  # a step of vectors is short: else Adam is a fifth of it
         )
         # A prepared optimizer looks for installed packages in every step, which takes a millisecond.
-        plain = accelerator.device.type in ("cpu", "cuda")
-        self.optimizer = optimizer if plain else accelerator.prepare(optimizer)
+        self.optimizer = optimizer if accelerator.device.type in ("cpu", "cuda") else accelerator.prepare(optimizer)
         self.clips_per_step = config.batch * config.accumulation
         epochs = math.inf if config.epochs is None else math.ceil(config.epochs * len(members) / self.clips_per_step)
         self.steps = int(min(config.steps, epochs))
@@ -81,8 +78,7 @@ class Trainer:
         self.feed = Feed(
             data, self.order, seed, accelerator.device, steps=self.steps, per_step=self.clips_per_step, micro=micro
         )
-        losses = _losses_of_prepared(network) if data.prepared else network.losses
-        self.losses = made_fast(losses, network, config.compile, accelerator.device, self.hooks.note)
+        self.losses = made_fast(data.losses_of(network), network, config.compile, accelerator.device, self.hooks.note)
         self.step = 0
         self.overlaps = config.overlaps(accelerator.device)
         self.unread: list[StepLosses] = []  # of the steps that the device may still be working on
@@ -90,42 +86,34 @@ class Trainer:
         self.best = BestCheckpoints(config.average)
         self.history: list[dict[str, float]] = []
         self.start: float | None = None  # held-out loss before the first step
+        self.stopped = False  # its time was over before its steps were done
         bf16 = accelerator.device.type == "cuda" and torch.cuda.is_bf16_supported()
         self.half = config.precision == "bf16" or (config.precision == "auto" and bf16)
 
     def run(self, resume: State | None = None) -> None:
-        """Train to the end and leave the network with its final weights, in evaluation mode.
+        """Train to the end, or until `hooks.seconds` are over, leaving the network with its final weights, in evaluation mode.
 
         Raises: AsdzooError when a loss is NaN or infinite, naming step, learning rate and clips (a training with patience and
         a best checkpoint ends there instead); CheckpointError when `resume` is no state of this training: the network is no
         longer what it was.
         """
-        with self._frozen():
+        with frozen_in(self.config.frozen_precision, self.network, self.half, self.hooks.note):
             self._run(resume)
-
-    def _frozen(self) -> AbstractContextManager[None]:
-        """The network's frozen matrices as `training.frozen_precision` wants them, where that can be."""
-        if self.config.frozen_precision == "fp32":
-            return nullcontext()
-        if self.half and isinstance(self.network, PretrainedNetwork) and frozen_matrices(self.network):
-            return in_bf16(self.network)
-        why = "nothing of the network is frozen" if self.half else "training is in float32 (training.precision)"
-        self.hooks.note(f"training.frozen_precision=bf16 changes nothing here: {why}")
-        return nullcontext()
 
     def _run(self, resume: State | None) -> None:
         if resume is not None:
             self._restore(resume)
         elif len(self.held_out):
             self.start = self._held_out_loss()
-        saved = time.monotonic()
+        begun = saved = time.monotonic()
         try:
             with after_the_step() as ending:
-                while self.step < self.steps and not self._out_of_patience():
+                while self.step < self.steps and not self.stopped and not self._out_of_patience():
                     self.mark = self.mark if self.unread else time.monotonic()
                     self.unread.append(self._step())
                     self.step += 1
-                    due = self.step % self.config.validate_every == 0 or self.step == self.steps
+                    self.stopped = self.step < self.steps and time.monotonic() - begun >= self.hooks.seconds
+                    due = self.stopped or self.step % self.config.validate_every == 0 or self.step == self.steps
                     self._read(all_but=1 if self.overlaps and not due else 0)
                     if ending.asked or time.monotonic() - saved >= self.hooks.save_seconds:
                         self._read()
@@ -138,6 +126,7 @@ class Trainer:
             self.hooks.note(f"{problem.message}; training stops there, and the best held-out weights are kept")
         finally:
             self.feed.drop()
+        self.stopped = self.stopped and not self._out_of_patience()
         self._finish()
         self.hooks.done(self.step)
 
@@ -225,9 +214,17 @@ class Trainer:
             now = time.monotonic()
             speed = self.clips_per_step / self.data.vectors_per_clip / max(now - self.mark, 1e-9)
             losses, number, self.mark = taken.read(), taken.step + 1, now
-            if number % self.config.validate_every == 0 or number == self.steps:
-                self._validate(losses, speed)
+            self._look_back(number, losses, speed)
             self.hooks.stepped(StepTaken(number, self.steps, sum(losses.values()), self._rate(taken.step), speed))
+
+    def _look_back(self, number: int, losses: dict[str, float], speed: float) -> None:
+        """Validate every so many steps and at the end, whose state is handed on as a longer training would have it."""
+        if due := number % self.config.validate_every == 0:
+            self._validate(losses, speed)
+        if number == self.steps or (self.stopped and number == self.step):
+            self.hooks.ended(self.state(), self.stopped)
+            if not due:  # a longer training does not look here
+                self._validate(losses, speed)
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         device = self.accelerator.device
@@ -292,9 +289,3 @@ class Trainer:
             if not self.losses.give_up(problem):
                 raise
         return self._losses(batch)
-
-
-def _losses_of_prepared(network: Network) -> Losses:
-    if not isinstance(network, PreparedNetwork | FrameNetwork):
-        raise TypeError(f"{type(network).__name__} is no PreparedNetwork and no FrameNetwork")
-    return lambda prepared, labels, lengths: network.losses_of(prepared, labels)

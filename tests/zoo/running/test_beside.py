@@ -18,7 +18,7 @@ from zoo.running.embeddings import Embeddings
 from zoo.running.folder import Run
 from zoo.running.jobs import order_of, ordered_task
 from zoo.running.plan import make_plan
-from zoo.running.stages import TaskFolder
+from zoo.running.task_folder import TaskFolder
 from zoo.systems import load_system
 
 SYSTEM = "dual_branch_cnn_tiny"

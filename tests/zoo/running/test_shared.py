@@ -14,10 +14,12 @@ from zoo.running import stages
 from zoo.running.budget import Fitted, with_followers
 from zoo.running.executors.here import Here
 from zoo.running.folder import Run
+from zoo.running.limits import Allowance, Limit
 from zoo.running.locks import Busy
 from zoo.running.plan import Task, followers, make_plan, origins
+from zoo.running.records import Share
 from zoo.running.shared import has_network
-from zoo.running.stages import TaskFolder
+from zoo.running.task_folder import TaskFolder
 from zoo.running.watcher import Watcher
 from zoo.running.work import Outcome, task_folder
 from zoo.systems import load_system
@@ -211,13 +213,39 @@ def test_a_plan_says_it_and_counts_one_training(
     assert [row[5].strip() == row[7].strip() == "-" for row in rows] == [False, True]
 
 
+def test_a_network_that_was_stopped_is_shared_and_taken_over_again_when_it_went_on(
+    data: Path, twins: list[str], alone: dict[str, dict[str, bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    with monkeypatch.context() as late:
+        late.setattr(Allowance, "__call__", lambda self, task: Limit(seconds=0.0, least=1))
+        assert train(data, run, twins, "--budget", "1h") == 0
+        stopped = {Path(path).stem: files(run, Path(path).stem) for path in twins}
+        one, other = ({name: value for name, value in kept.items() if name != "scores"} for kept in stopped.values())
+        assert one == other
+        budget = Run(run).info().budget
+        assert budget is not None
+        assert budget.stopped == dict.fromkeys(stopped, "stopped at step 1")
+        assert train(data, run, twins, "--budget", "1h") == 0  # goes on by a step, and the other takes that over
+        budget = Run(run).info().budget
+        assert budget is not None
+        assert budget.stopped == dict.fromkeys(stopped, "stopped at step 2")
+    assert train(data, run, twins, "--budget", "1h") == 0
+    for path in twins:
+        assert files(run, Path(path).stem) == alone[Path(path).stem] != stopped[Path(path).stem]
+    assert not list(run.rglob("*.pt"))
+
+
 def test_a_budget_cuts_systems_with_one_network_alike(twins: list[str]) -> None:
     first, second = (load_system(path) for path in twins)
     short = load_system(twins[0], ["training.steps=2"])
-    fitted = with_followers(Fitted((short,), {"knn_1": "2 of 4 steps"}, {}, 1.0), [first, second], {"knn_2": "knn_1"})
+    share = Share(training={"all": 9.0}, embedding={"all": 1.0}, least=2)
+    cut = Fitted((short,), {"knn_1": share}, {"knn_1": "2 of 4 steps"}, {}, 1.0)
+    fitted = with_followers(cut, [first, second], {"knn_2": "knn_1"})
     assert [system.name for system in fitted.systems] == ["knn_1", "knn_2"]
     assert fitted.systems[1].config.training == short.config.training
     assert fitted.systems[1].detector_config == second.detector_config
     assert fitted.cut == dict.fromkeys(("knn_1", "knn_2"), "2 of 4 steps")
-    none = with_followers(Fitted((), {}, {"knn_1": "it is long"}, 1.0), [first, second], {"knn_2": "knn_1"})
+    assert fitted.shares == {"knn_1": share, "knn_2": Share(training={}, embedding={"all": 1.0}, least=2)}
+    none = with_followers(Fitted((), {}, {}, {"knn_1": "it is long"}, 1.0), [first, second], {"knn_2": "knn_1"})
     assert (none.systems, none.left_out["knn_2"]) == ((), "it has the networks of knn_1")

@@ -24,7 +24,7 @@ from zoo.models._adapter_files import write_adapter
 from zoo.models.pretrained import Config, Pretrained
 from zoo.networks import InputShape
 from zoo.running.folder import Run
-from zoo.running.stages import TaskFolder
+from zoo.running.task_folder import TaskFolder
 from zoo.systems import load_system, system_of
 from zoo.training.adapting import AdaptConfig, Mixtures, adapt, loss_of
 

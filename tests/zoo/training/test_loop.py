@@ -114,6 +114,30 @@ def test_a_training_knows_whether_it_learnt_anything_that_carries_over() -> None
         assert (trainer.start is None) == ("holdout" in changes)
 
 
+@pytest.mark.parametrize("steps", [10, 12])  # a validation, and none
+def test_a_longer_training_goes_on_where_a_shorter_one_ended(steps: int) -> None:
+    states: list[Any] = []
+    trained(CONFIG.model_copy(update={"steps": steps}), hooks=Hooks(ended=lambda *end: states.append(copy.deepcopy(end))))
+    ((state, stopped),) = states
+    assert not stopped
+    network, trainer = trained(CONFIG, resume=state)
+    undisturbed, other = trained(CONFIG)
+    assert same(network, undisturbed)
+    assert [row["held_out"] for row in trainer.history] == [row["held_out"] for row in other.history]
+
+
+def test_a_training_ends_when_its_time_is_over_and_goes_on_with_more() -> None:
+    state, steps = None, []
+    for _ in range(CONFIG.steps):
+        states: list[Any] = []
+        hooks = Hooks(seconds=0.0, ended=lambda *end: states.append(copy.deepcopy(end)), done=steps.append)  # noqa: B023
+        network, trainer = trained(CONFIG, resume=state, hooks=hooks)
+        ((state, stopped),) = states
+        assert stopped == trainer.stopped == (trainer.step < CONFIG.steps)
+    assert steps == list(range(1, CONFIG.steps + 1))
+    assert same(network, trained(CONFIG)[0])
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     assert same(trained(CONFIG)[0], trained(CONFIG)[0])
     assert not same(trained(CONFIG)[0], trained(CONFIG, seed=4)[0])

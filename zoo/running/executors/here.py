@@ -8,6 +8,7 @@ from accelerate import Accelerator
 from zoo.data.store import WaveformStore
 from zoo.errors import listed
 from zoo.running.folder import Run
+from zoo.running.limits import Limits, unlimited
 from zoo.running.locks import Busy
 from zoo.running.plan import Task, origins
 from zoo.running.watcher import Watcher
@@ -22,6 +23,7 @@ class Here:
 
     store: WaveformStore
     accelerator: Accelerator
+    limits: Limits = unlimited
 
     def run(self, run: Run, tasks: Sequence[Task], watcher: Watcher) -> Iterator[Outcome]:
         """Every task done, in order; those that another process works on come last."""
@@ -42,4 +44,4 @@ class Here:
 
     def _do(self, task: Task, run: Run, watcher: Watcher, patience: float = 0.0) -> Outcome:
         with task_folder(run, task).lock(patience):
-            return do(task, run, self.store, self.accelerator, watcher)
+            return do(task, run, self.store, self.accelerator, watcher, self.limits(task))

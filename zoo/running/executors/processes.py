@@ -15,6 +15,7 @@ from zoo.errors import AsdzooError
 from zoo.running.executors.rows import Row
 from zoo.running.folder import Run
 from zoo.running.jobs import Job, job_of, order_of
+from zoo.running.limits import Limits, unlimited
 from zoo.running.locks import LONGEST_WAIT, is_held
 from zoo.running.plan import Task, origins
 from zoo.running.watcher import Watcher
@@ -102,6 +103,7 @@ class Processes:
     store: Path
     device: str
     also: Sequence[Path] = ()  # folders of other years
+    limits: Limits = unlimited
     pause: float = 0.25  # seconds between two looks at what is written
 
     def run(self, run: Run, tasks: Sequence[Task], watcher: Watcher) -> Iterator[Outcome]:
@@ -163,7 +165,7 @@ class Processes:
             if one is None:
                 break
             waiting.remove(one)
-            if not one.deaths and one.job.finished(one.code):
+            if not one.deaths and one.job.finished(one.code) and one.job.task_folder.trained:
                 watcher.begin_task(one.task, "trained already")
                 yield one.job.outcome(one.task)
                 continue
@@ -178,6 +180,7 @@ class Processes:
         if fresh:
             for one in fresh:
                 one.job.forget()
+                one.job.order().model_copy(update={"limit": self.limits(one.task)}).write(one.job.order_path)
             for one, process in zip(fresh, self.starter.start([one.job for one in fresh]), strict=True):
                 one.process = process
                 working.append(one)

@@ -20,7 +20,7 @@ from zoo.errors import AsdzooError
 from zoo.running.executors.processes import MOST_DEATHS, Process
 from zoo.running.folder import Run
 from zoo.running.jobs import Job
-from zoo.running.stages import TaskFolder
+from zoo.running.task_folder import TaskFolder
 from zoo.running.worker import run_task
 
 SYSTEMS = "nf_cdee_tiny,dual_branch_cnn_tiny"
