@@ -11,6 +11,8 @@ from zoo.console import err, out, print_json, table, warn
 from zoo.errors import AsdzooError, unknown_name
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from fusion.join import Joined
     from zoo.running.folder import Run
 
@@ -119,8 +121,8 @@ def _unlabelled(run: "Run") -> AsdzooError:
     )
 
 
-def explain_run(names: Sequence[str] | None, run: Path, machine: str) -> None:
-    """Print which clips form each figure of `machine`, for the named systems or the one that does best on the run."""
+def explained_run(names: Sequence[str] | None, run: Path, machine: str) -> "list[Table]":
+    """Which clips form each figure of `machine`, for the named systems or the one that does best on the run."""
     from fusion import display as tables
     from fusion import evaluation
     from fusion.explain_auc import explain_machine
@@ -131,9 +133,7 @@ def explain_run(names: Sequence[str] | None, run: Path, machine: str) -> None:
         judged = evaluation.evaluate_run(opened, names).judged
         chosen = judged if names else [max(judged, key=lambda one: one.score or 0.0)]
         scores = {one.system: opened.scores(one.system) for one in chosen}
-    for system, scored in scores.items():
-        for shown in tables.explanations(explain_machine(scored, system, machine)):
-            out.print(shown)
+    return [shown for name, scored in scores.items() for shown in tables.explanations(explain_machine(scored, name, machine))]
 
 
 @app.command()

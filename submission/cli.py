@@ -92,12 +92,13 @@ def evaluate(
             raise AsdzooError("--pseudo-labels judges all of a run by itself", "leave out names, --package and --truth")
         fusion.cli.evaluate_pseudo_labels(run, pseudo_labels)
         return
+    if as_json and explain is not None:
+        raise AsdzooError("--json has no --explain", "leave out one of them")
     if package is None and truth is None:
-        if as_json and explain is not None:
-            raise AsdzooError("--json has no --explain for a run", "leave out one of them")
+        explained = [] if explain is None else fusion.cli.explained_run(names, run, explain)  # first, for it may fail
         fusion.cli.evaluate_run(names, run, csv, as_json, markdown)
-        if explain is not None:
-            fusion.cli.explain_run(names, run, explain)
+        for shown in explained:
+            out.print(shown)
         return
     if markdown is not None:
         raise AsdzooError("--markdown is a table of a run", "leave it out for a package, --csv has its figures")

@@ -27,6 +27,7 @@ def evaluate_package(
     """
     import pandas as pd
 
+    from fusion.display import explanations
     from fusion.explain_auc import explain_machine
     from submission.checking.figures import figures
     from submission.checking.judging import judge
@@ -44,6 +45,7 @@ def evaluate_package(
         warn(note)
     if all(one.evaluation.score is None for one in found):
         raise AsdzooError("nothing could be scored", "the lines above say why")
+    explained = [explain_machine(one.table, one.label, explain) for one in chosen] if explain is not None else []
     if csv is not None:
         if said := formulas(one.label for one in found):
             warn(said)
@@ -57,12 +59,8 @@ def evaluate_package(
         said = "" if rules.year == OWN else f", rules of {rules.year}"
         for one in found:
             _print(one, said)
-        if explain is not None:
-            from fusion.display import explanations
-
-            for judged_one in chosen:
-                for shown in explanations(explain_machine(judged_one.table, judged_one.label, explain)):
-                    out.print(shown)
+        for shown in (shown for one in explained for shown in explanations(one)):
+            out.print(shown)
     if csv is not None and not as_json:
         out.print(f"written: {csv}")
 

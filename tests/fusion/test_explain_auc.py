@@ -87,5 +87,8 @@ def test_command(tmp_path: Path, capsys: Capture) -> None:
     assert "normal clips of the target domain" in shown
     assert main(["evaluate", "--run", str(run.folder), "--explain", "fan"]) == 0
     assert capsys.readouterr().out.count("What forms the figures") == 1
+    capsys.readouterr()
     assert main(["evaluate", "--run", str(run.folder), "--explain", "Fan"]) == 2
-    assert "unknown machine 'Fan' (did you mean fan?)" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "unknown machine 'Fan' (did you mean fan?)" in printed.err

@@ -348,6 +348,7 @@ def test_every_command_of_the_page_runs(
     [
         (["--package", "x.zip"], "belong together"),
         (["--truth", "x"], "belong together"),
+        (["--package", "x.zip", "--truth", "x", "--explain", "fan", "--json"], "--json has no --explain"),
     ],
 )
 def test_options_of_packages_need_one(arguments: Sequence[str], says: str, capsys: Capture) -> None:
