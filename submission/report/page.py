@@ -65,10 +65,8 @@ def write_report(
     gone = [(card.clip.path, card.problem) for card in cards if card.clip is not None and card.problem and not card.full]
     if gone:
         notes.append(f"{len(gone)} clips cannot be played; the first, {gone[0][0]}: {gone[0][1]}. Did the data move?")
-    if cards and playing + len(gone) < len(cards):
-        notes.append(
-            f"{len(cards) - playing - len(gone)} clips have no player, to keep the page below {max_mb:g} MB (--max-mb)"
-        )
+    if short := sum(card.full or (card.media is not None and not card.audio) for card in cards):
+        notes.append(f"{short} clips have no player, to keep the page below {max_mb:g} MB (--max-mb)")
     if size > most:
         notes.append(
             f"the page has {size / 1e6:.1f} MB without any clip; choose fewer systems with --system to make it smaller"

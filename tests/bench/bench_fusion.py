@@ -81,7 +81,8 @@ def solved(way: str, truth: Truth, development: Objective, group: Mapping[str, s
         candidates = lattice(count, round(1 / STEP)) if way == "grid" else np.full((1, count), 1 / count)
         return solve(Problem(development, development.judge(candidates), group), method)
     if way == "lattice":
-        with patch("fusion.search.NEGLIGIBLE", 0.01 * count):  # 0.01 itself in version 0.1
+        # in version 0.1 a negligible weight was 0.01, and few machines were believed as much as many
+        with patch("fusion.search.NEGLIGIBLE", 0.01 * count), patch("fusion.search.ENOUGH", 2):
             return solve(Problem(development, development.judge(finest_lattice(count)), group, OF_0_1), "averaged")
     sampler: Sampler = way  # type: ignore[assignment]
     studies = Studies(sampler, 1024 if detail == "1024" else 512)

@@ -77,6 +77,7 @@ def page(written: Written) -> str:
 def test_the_page_has_every_part(page: str, written: Written) -> None:
     sections = {tag["id"] for tag in Tags(page).of("section")}
     assert sections == {"score", "machines", "ensembles", "agreement", "calibration", "training", "run"}
+    assert "equal weights <b>0.6900</b>" in page
     assert len(Tags(page).of("audio")) == written.playing > 6
     assert written.size == len(page.encode())
     for said in (
@@ -184,7 +185,7 @@ def test_the_cap_holds_and_is_said(facts: Facts, written: Written, tmp_path: Pat
     assert bare.size < half.size <= cap * 1e6
     assert 0 < half.playing < written.playing
     assert half.playing + half.silent == written.playing
-    assert any("no player, to keep the page below" in note for note in half.notes)
+    assert f"{half.silent} clips have no player, to keep the page below {cap:g} MB (--max-mb)" in half.notes
     with pytest.raises(AsdzooError, match="a page has some size"):
         write_report(facts, tmp_path / "none.html", 0)
     assert not (tmp_path / "none.html").exists()
@@ -206,6 +207,7 @@ def test_score_tables_alone_have_a_page(tmp_path: Path) -> None:
     written = write_report(gather(run), tmp_path / "report.html")
     assert written.playing == 0
     assert any(note.startswith("no recording is shown or played") for note in written.notes)
+    assert not any("no player" in note for note in written.notes)
     assert "the run does not say where this recording lies" in written.path.read_text()
 
 
