@@ -37,6 +37,7 @@ def reproduce(
     from zoo.cli.train import train_all
     from zoo.data.datasets import find_dataset
     from zoo.running.folder import Run
+    from zoo.scores import family_of
 
     wanted = find_table(name)
     data = data or DEFAULT_DATA / find_dataset(wanted.year).folder
@@ -54,40 +55,50 @@ def reproduce(
     if dry_run:
         return
     if missing:
-        train_all(data=data, run_folder=run, systems=",".join(missing), year=wanted.year, device=device, seed=seed)
+        settings = [f"seeds={wanted.seeds}"] if wanted.seeds > 1 else None
+        train_all(
+            data=data,
+            run_folder=run,
+            systems=",".join(missing),
+            settings=settings,
+            year=wanted.year,
+            device=device,
+            seed=seed,
+        )
     for ensemble in wanted.ensembles:
         if ensemble not in scored or missing:
             fuse(run=run, ensemble=ensemble)
-    rows = [*wanted.systems, *wanted.ensembles]
     with opened.lock():
-        found = beside_papers(opened, {one: opened.scores(one) for one in rows})
-    _say_table(wanted, found, rows)
+        members = [name for name in opened.info().systems if family_of(name) in wanted.systems]
+        found = beside_papers(opened, {one: opened.scores(one) for one in [*members, *wanted.ensembles]})
+    _say_table(wanted, found)
 
 
 def _say_plan(name: str, wanted: "PaperTable", missing: Sequence[str], data: Path, run: Path) -> None:
     from fusion.paper_tables import CLIPS, estimate, to_fetch
 
-    with err.status("building networks") as status:
-        found = estimate(wanted, lambda system: status.update(f"building the network of {system}"))
+    with err.status("counting") as status:
+        found = estimate(wanted, lambda system: status.update(f"counting what {system} costs"))
     rows: list[list[object]] = [
         [
             cost.system,
-            "to train" if cost.system in missing else "scored",
-            cost.networks,
-            cost.clips,
-            cost.seen,
+            "scored" if cost.system not in missing else "shared" if cost.trainer else "to train",
+            *([None] * 3 if cost.trainer else [cost.networks, cost.clips, cost.seen]),
             cost.trainable,
-            round(cost.training),
-            round(cost.embedding),
+            *([None] * 2 if cost.trainer else [round(cost.training), round(cost.embedding)]),
         ]
         for cost in found.costs
     ]
     due = [cost for cost in found.costs if cost.system in missing]
     columns = ["system", "is", "networks", "train clips", "clips to see", "trainable each", "TFLOP to train", "TFLOP to score"]
     out.print(table(f"{wanted.title}: its systems, by the published counts of {wanted.said}", columns, rows))
+    for trainer in dict.fromkeys(cost.trainer for cost in due if cost.trainer):
+        out.print(f"shared: the networks are those of {trainer}, what is done with embeddings differs")
     total = sum(cost.training + cost.embedding for cost in due)
     # a GPU of today does about 1e13 of these a second in training, a core 3e10
     out.print(f"left to do: {total:,.0f} TFLOP at most, {total / 10 / 3600:,.1f} hours where 10 TFLOP are done a second")
+    if wanted.seeds > 1:
+        out.print(f"each with {wanted.seeds} seeds, whose mean the paper prints")
     if found.assumed:
         warn(f"how many clips {', '.join(found.assumed)} have for training is not written down: {CLIPS} a section are taken")
     if wanted.ensembles:
@@ -98,7 +109,7 @@ def _say_plan(name: str, wanted: "PaperTable", missing: Sequence[str], data: Pat
     out.print(f"then: asdzoo reproduce {name} --data {data} --run {run}")
 
 
-def _say_table(wanted: "PaperTable", found: "Comparison", rows: Sequence[str]) -> None:
+def _say_table(wanted: "PaperTable", found: "Comparison") -> None:
     from fusion import display as tables
     from fusion.papers import ALL
 
@@ -106,11 +117,13 @@ def _say_table(wanted: "PaperTable", found: "Comparison", rows: Sequence[str]) -
         warn(note)
     if not found.rows:
         raise AsdzooError("none of our numbers can be held against the paper's", "the lines above say why")
-    if absent := [row for row in rows if row not in {one.system for one in found.rows}]:
+    order = [*wanted.systems, *wanted.ensembles]
+    if absent := [row for row in order if row not in {one.system for one in found.rows}]:
         warn(f"without a number to compare: {', '.join(absent)}")
-    out.print(tables.beside_papers([one for one in found.rows if one.machine == ALL]))
+    rows = sorted(found.rows, key=lambda one: order.index(one.system))
+    out.print(tables.beside_papers([one for one in rows if one.machine == ALL]))
     for part in wanted.sets:
-        machines = [one for one in found.rows if one.machine != ALL and one.record.set == part]
+        machines = [one for one in rows if one.machine != ALL and one.record.set == part]
         if machines:
             out.print(_by_machine(f"Harmonic mean by machine, ours / published ({part})", machines))
 

@@ -104,7 +104,7 @@ def beside_papers(rows: Sequence[Beside]) -> Table:
             one.machine,
             one.figure,
             one.ours,
-            _span(one.interval),
+            _span(one.interval) if one.spread is None else f"± {one.spread:.4f} over {one.seeds} seeds",
             one.theirs,
             one.verdict,
             one.record.source,

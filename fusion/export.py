@@ -113,6 +113,8 @@ def as_json(run: Path, found: RunEvaluation, papers: Comparison, marks: Sequence
                 "interval": _ends(one.interval),
                 "published": one.theirs,
                 "within": one.within,
+                "seeds": one.seeds,
+                "spread": one.spread,
             }
             for one in papers.rows
         ],

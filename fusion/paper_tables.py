@@ -8,15 +8,18 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from zoo.config import Frozen, load_yaml, parse, shipped_configs
 from zoo.data.published import facts_of
 from zoo.data.years import YEARS
 from zoo.errors import AsdzooError, listed, unknown_name
 from zoo.papers import SET_NAMES, SetName
+
+if TYPE_CHECKING:
+    from zoo.systems import System
 
 CLIPS = 1000  # training clips of a section, where the published number is not known
 
@@ -29,6 +32,7 @@ class PaperTable(Frozen):
     sets: list[SetName] = Field(min_length=1)
     systems: list[str] = Field(min_length=1)  # rows, and members of the ensembles
     ensembles: list[str] = Field(default_factory=list)  # more rows
+    seeds: PositiveInt = 1  # trainings of each system, whose mean the paper prints
 
     @property
     def machines(self) -> tuple[str, ...]:
@@ -68,11 +72,12 @@ class Cost(NamedTuple):
 
     system: str
     networks: int
-    clips: int  # to train on, all networks together
+    clips: int  # to train on, the networks of all machines together
     seen: int  # clips that training looks at, at most
     trainable: int  # of one network
     training: float  # TFLOP, at most
-    embedding: float  # TFLOP, of all clips once
+    embedding: float  # TFLOP, of all clips once for each seed
+    trainer: str = ""  # the system of the table whose networks and embeddings it has
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,9 @@ class Estimate:
 
 
 def estimate(table: PaperTable, telling: Callable[[str], None] = lambda name: None) -> Estimate:
-    """Costs of all systems; `telling` hears the name of each before its network is built, with random weights."""
+    """Costs of all systems; `telling` hears the name of each. One that shares its networks with another trains none."""
+    from zoo.systems import load_system
+
     facts = {machine: facts_of(table.year, machine) for machine in table.machines}
     train = {machine: sum(own.train.values()) if own.train else CLIPS for machine, own in facts.items()}
     test = {machine: sum(own.test.values()) if own.test else own.test_sum or 0 for machine, own in facts.items()}
@@ -95,7 +102,8 @@ def estimate(table: PaperTable, telling: Callable[[str], None] = lambda name: No
         telling(name)
         costs.append(
             _cost(
-                name,
+                load_system(name),
+                table.seeds,
                 {machine: train[machine] * sections[machine] for machine in table.machines},
                 sum((train[machine] + test[machine]) * sections[machine] for machine in table.machines),
                 seconds,
@@ -107,14 +115,18 @@ def estimate(table: PaperTable, telling: Callable[[str], None] = lambda name: No
 
 
 def _cost(
-    name: str, train: Mapping[str, int], every: int, seconds: float, classes: Sequence[str], known: dict[str, Any]
+    system: "System",
+    seeds: int,
+    train: Mapping[str, int],
+    every: int,
+    seconds: float,
+    classes: Sequence[str],
+    known: dict[str, Any],
 ) -> Cost:
     from zoo.running.beside import sharing
     from zoo.running.forecast import forecast
-    from zoo.running.plan import most_clips
-    from zoo.systems import load_system
+    from zoo.running.plan import most_clips, trained_config
 
-    system = load_system(name)
     key = repr((system.resolved()["model"], system.shape, len(classes)))
     if key not in known:  # rows of a table often differ in what is not the network
         known[key] = forecast(system, classes, seconds)
@@ -122,14 +134,18 @@ def _cost(
     shared = sharing(system, {})
     names = [shared(machine) for machine in train]
     clips = [sum(train[machine] for machine in train if shared(machine) == name) for name in dict.fromkeys(names)]
-    seen = sum(most_clips(system.config.training, count) for count in clips)
+    of_training = repr(trained_config(system))
+    trainer = known.setdefault(of_training, system.name)
+    if trainer != system.name:
+        return Cost(system.name, 0, 0, 0, cost.trainable, 0.0, 0.0, trainer)
+    times = seeds if system.config.training is not None else 1
+    seen = times * sum(most_clips(system.config.training, count) for count in clips)
     heard = system.shape.samples
     windows = 1
     if heard is not None and system.config.input.longer == "windows":
         windows = math.ceil(seconds * system.shape.sample_rate / heard)
-    return Cost(
-        name, len(clips), sum(clips), seen, cost.trainable, cost.to_train(seen) / 1e12, cost.to_score(every * windows) / 1e12
-    )
+    embedding = times * cost.to_score(every * windows) / 1e12
+    return Cost(system.name, times * len(clips), sum(clips), seen, cost.trainable, cost.to_train(seen) / 1e12, embedding)
 
 
 def missing_weights(table: PaperTable) -> list[str]:

@@ -7,7 +7,7 @@ ensemble has other settings than those that were published.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from zoo.config import parse
 from zoo.data.published import facts_of
 from zoo.papers import SET_NAMES, Published
 from zoo.running.folder import Run
-from zoo.scores import ScoreTable
+from zoo.scores import ScoreTable, family_of
 
 ALL = "all"
 OTHER_SETTINGS = "trained with other settings than those published"
@@ -37,6 +37,8 @@ class Beside:
     ours: float
     interval: Interval | None  # 95 %, of ours
     theirs: float
+    seeds: int = 1  # that `ours` is the mean of
+    spread: float | None = None  # standard deviation over them
 
     @property
     def within(self) -> bool | None:
@@ -81,7 +83,28 @@ def beside_papers(run: Run, tables: Mapping[str, ScoreTable]) -> Comparison:
                 more, why = _compared(name, record, frame["score"].to_numpy(), own)
                 rows += more
                 notes += why
-    return Comparison(rows, list(dict.fromkeys(notes)))
+    return Comparison(over_seeds(rows), list(dict.fromkeys(notes)))
+
+
+def over_seeds(rows: Sequence[Beside]) -> list[Beside]:
+    """The rows with one in place of those of a system's seeds: the mean of their figures, which is what papers print.
+
+    An interval is of one network's clips, so that the mean has none, and no verdict.
+    """
+    groups: dict[object, list[Beside]] = {}
+    for row in rows:
+        groups.setdefault((family_of(row.system), row.record.source, row.record.set, row.machine, row.figure), []).append(row)
+    return [_mean(own) for own in groups.values()]
+
+
+def _mean(rows: Sequence[Beside]) -> Beside:
+    if len(rows) == 1:
+        return rows[0]
+    ours = np.array([row.ours for row in rows])
+    spread = float(ours.std(ddof=1))
+    return replace(
+        rows[0], system=family_of(rows[0].system), ours=float(ours.mean()), interval=None, seeds=len(rows), spread=spread
+    )
 
 
 def published_of(run: Run, name: str) -> tuple[list[Published], tuple[str, ...]]:

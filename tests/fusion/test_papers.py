@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import harmonic_mean
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -115,6 +116,23 @@ def test_an_ensemble_is_compared_when_its_members_are_those_of_the_paper(tmp_pat
     assert not found.rows
     expected = "both is not held against a paper, Table 2: alpha: trained with other settings than those published"
     assert found.notes == [expected]
+
+
+def test_seeds_stand_beside_a_paper_as_their_mean(tmp_path: Path) -> None:
+    """As papers print several runs: the mean of the figures, not the figure of the mean."""
+    run = a_run(tmp_path)
+    config = run.info().systems["alpha"].config
+    for seed in range(3):
+        make_table(f"one.s{seed}", DEV, clips=50, seed=seed).write(run.score_path(f"one.s{seed}"))
+    run.update_info(systems={f"one.s{seed}": {"config": config} for seed in range(3)})
+    alone = [compared(run, f"one.s{seed}").rows for seed in range(3)]
+    found = compared(run, *(f"one.s{seed}" for seed in range(3))).rows
+    assert [(row.system, row.seeds, row.interval, row.verdict) for row in found] == [("one", 3, None, None)] * len(alone[0])
+    for row, *own in zip(found, *alone, strict=True):
+        figures = [one.ours for one in own]
+        assert len(set(figures)) == 3
+        assert (row.machine, row.theirs) == (own[0].machine, own[0].theirs)
+        assert (row.ours, row.spread) == pytest.approx((np.mean(figures), np.std(figures, ddof=1)))
 
 
 def test_evaluate_prints_and_writes_them(tmp_path: Path, capsys: Capture) -> None:
