@@ -135,7 +135,7 @@ def _by_machine(title: str, found: Sequence["Beside"]) -> object:
     for system in dict.fromkeys(one.system for one in found):
         own = [cells.get((system, machine)) for machine in columns]
         marks = [
-            None if one is None else f"{one.ours:.4f} / {one.theirs:.4f}{' *' if one.within is False else ''}" for one in own
+            None if one is None else f"{one.ours:.3f} / {one.theirs:.3f}{'*' if one.within is False else ''}" for one in own
         ]
         rows.append([system, *marks])
     return table(f"{title}; * outside of our 95 % interval", ["system", *columns], rows)

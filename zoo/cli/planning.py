@@ -36,11 +36,12 @@ def say_plan(tasks: Sequence[Task]) -> None:
 
 
 def say_shared(tasks: Sequence[Task]) -> None:
-    """A line for each system that trains networks for others of the plan."""
+    """A line for each system that trains networks for others of the plan, whatever their seeds."""
     from zoo.running.plan import followers
+    from zoo.scores import family_of
 
     shared: dict[str, list[str]] = {}
-    for name, trainer in followers(tasks).items():
+    for name, trainer in dict.fromkeys((family_of(name), family_of(trainer)) for name, trainer in followers(tasks).items()):
         shared.setdefault(trainer, []).append(name)
     for trainer, names in shared.items():
         have, differ = ("has", "differs") if len(names) == 1 else ("have", "differ")

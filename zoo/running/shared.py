@@ -24,7 +24,7 @@ from zoo.running.tensors import require_sound
 def has_network(run: Run, task: Task) -> bool:
     """Whether the network of a task is trained, by its own system or by another of the run."""
     folder = TaskFolder(run.system_folder(task.system.name) / task.name)
-    return folder.trained or any(twin.trained for twin in _twins(folder))
+    return folder.trained or any(twin.trained for twin in filter(_is_whole, _twins(folder)))
 
 
 def take_over(task: Task, folder: TaskFolder) -> str:
@@ -35,7 +35,7 @@ def take_over(task: Task, folder: TaskFolder) -> str:
     """
     if folder.trained:
         return ""
-    for twin in sorted(_twins(folder), key=lambda twin: not twin.trained):
+    for twin in sorted(filter(_is_whole, _twins(folder)), key=lambda twin: not twin.trained):
         if not twin.trained and folder.usable and _same(twin.weights, folder.weights):
             continue  # it was taken over from here, or is as far: there is nothing to be had
         if folder.weights.exists():
@@ -70,16 +70,17 @@ def embedded(folder: TaskFolder, machine: str) -> Iterator[Embeddings]:
 
 
 def _twins(folder: TaskFolder) -> Iterator[TaskFolder]:
-    """Folders of other systems whose network is the same and there to be used, sorted by system."""
+    """Folders of other systems whose network is the same, sorted by system."""
     own, systems = folder.path.parent, folder.path.parent.parent
     if not systems.is_dir():
         return
     for path in sorted(path / folder.path.name for path in systems.iterdir() if path.name != own.name):
-        if path.is_dir() and _is_whole(TaskFolder(path)):
+        if path.is_dir():
             yield TaskFolder(path)
 
 
 def _is_whole(folder: TaskFolder) -> bool:
+    """Whether its network is there to be used, and nothing of it is damaged."""
     try:
         folder.info()
         if folder.weights.exists():

@@ -212,10 +212,11 @@ def embed(
         if new or clips != old.clips:  # with the rows goes what is said of each clip now: label, domain, attributes
             rows = [old.values[row] for row in kept]
             fresh: dict[int, FloatArray] = {}
-            made_before = _by_stamp(elsewhere(machine)) if new else {}
-            for position in new:
-                if (key := _without_time(stamps[position])) in made_before:
-                    fresh[position] = made_before[key]
+            wanted = {_without_time(stamps[position]): position for position in new}
+            for one in elsewhere(machine) if new else ():
+                fresh |= {wanted[key]: row for key, row in _by_stamp(one).items() if key in wanted}
+                if len(fresh) == len(new):
+                    break
             if new := [position for position in new if position not in fresh]:
                 network = network or load_network(system, folder, accelerator)
                 made = system.embed(network, store, np.array([indices[position] for position in new], np.int64))
@@ -240,8 +241,8 @@ def unheard(system: System, folder: TaskFolder, store: WaveformStore) -> list[tu
     return [(heard, part) for part in found]
 
 
-def _by_stamp(made: Iterable[Embeddings]) -> dict[tuple[str | int, ...], FloatArray]:
-    return {_without_time(stamp): row for one in made for stamp, row in zip(one.stamps, one.values, strict=True)}
+def _by_stamp(made: Embeddings) -> dict[tuple[str | int, ...], FloatArray]:
+    return {_without_time(stamp): row for stamp, row in zip(made.stamps, made.values, strict=True)}
 
 
 def _without_time(stamp: Sequence[str | int]) -> tuple[str | int, ...]:
