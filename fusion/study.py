@@ -133,9 +133,9 @@ class _Search:
             if kept:
                 new = study.get_trials(deepcopy=False)[trials[0].number :]
                 kept.add_trials([trial for trial in new if self._point(trial) not in known])
+        if (told := len(_told(study))) < way.trials:
+            way.notes.append(f"the search stopped after {way.timeout:g} s with {told} of {way.trials} trials")
         done = self._judged(study)
-        if len(done) < way.trials:
-            way.notes.append(f"the search stopped after {way.timeout:g} s with {len(done)} of {way.trials} trials")
         weights = on_simplex(np.array(list(done)))
         whole = self.objective.judge(weights[:1])
         return Parts(whole.machines, weights, np.array(list(done.values())), whole.counts, whole.harmonic)
@@ -180,7 +180,7 @@ class _Search:
 
         def sizes() -> Iterator[int]:
             while True:
-                done = len(self._judged(study))
+                done = len(_told(study))
                 late = way.timeout is not None and time.monotonic() - start > way.timeout
                 if done >= total or (late and done >= first):
                     return
@@ -189,12 +189,11 @@ class _Search:
         yield from way.bar(sizes(), total)
 
     def _judged(self, study: "optuna.Study") -> dict[tuple[float, ...], list[float]]:
-        """By candidate, what its machines add to the score. Of hosts that begin at once each tries the first candidates."""
-        return {
-            self._point(trial): trial.user_attrs[PARTS]
-            for trial in study.get_trials(deepcopy=False)
-            if trial.state.is_finished() and PARTS in trial.user_attrs
-        }
+        """By candidate, what its machines add to the score.
+
+        One may be tried twice: by hosts that begin at once, and by cmaes, which moves what lies outside the cube onto it.
+        """
+        return {self._point(trial): trial.user_attrs[PARTS] for trial in _told(study)}
 
     def _point(self, trial: "optuna.Trial | optuna.trial.FrozenTrial") -> tuple[float, ...]:
         return tuple(float(trial.params[name]) for name in self._parameters)
@@ -232,6 +231,10 @@ def study_name(objective: Objective, sampler: Sampler, seed: int = 0, about: str
 def parameter(system: str) -> str:
     """Its name in a study."""
     return f"{system} (quantile)"
+
+
+def _told(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
+    return [one for one in study.get_trials(deepcopy=False) if one.state.is_finished() and PARTS in one.user_attrs]
 
 
 def _listed(mask: np.ndarray | None) -> list[bool] | None:

@@ -120,6 +120,19 @@ def test_study_is_one_that_optuna_opens(tmp_path: Path) -> None:
     assert best.value == pytest.approx(one.judge(weights, ["gearbox", "fan"]).score()[0])
 
 
+def test_a_candidate_that_is_proposed_again_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As cmaes does where the best is a corner of the cube; the search ends all the same."""
+
+    class Stubborn(optuna.samplers.RandomSampler):
+        def sample_independent(self, *_: object) -> float:
+            return 0.25
+
+    monkeypatch.setattr("fusion.study._sampler", lambda *_: Stubborn())
+    parts = searched(Studies("cmaes", trials=60))
+    assert len(parts.weights) == 5
+    np.testing.assert_allclose(parts.weights[-1], [1 / 3] * 3)
+
+
 def test_time_that_is_up_is_said(tmp_path: Path) -> None:
     studies = Studies(trials=500, timeout=0.0)
     assert len(searched(studies).weights) == 4
@@ -132,13 +145,13 @@ def test_two_processes_share_a_storage(tmp_path: Path, storage: str) -> None:
     program = (
         "from tests.fusion.test_study import *\n"
         f"parts = searched(Studies(trials=8, storage={where!r}))\n"
-        "assert len(parts.weights) >= 8\n"
+        "assert len(parts.weights) >= 4\n"
     )
     root = Path(__file__).parents[2]
     others = [subprocess.Popen([sys.executable, "-c", program], cwd=root) for _ in range(2)]  # at once: one makes the tables
     assert [other.wait(60) for other in others] == [0, 0]
     mine = searched(Studies(trials=24, storage=where))
-    assert len(np.unique(mine.weights, axis=0)) == len(mine.weights) >= 24
+    assert len(np.unique(mine.weights, axis=0)) == len(mine.weights) >= 16  # each may have begun with the first four
     np.testing.assert_allclose(mine.sums, objective().judge(mine.weights).sums)
     later = searched(Studies(trials=8, storage=where))
     assert len(later.weights) >= len(mine.weights)
