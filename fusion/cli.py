@@ -8,7 +8,7 @@ import typer
 
 from fusion import cli_reproduce
 from zoo.console import err, out, print_json, table, warn
-from zoo.errors import AsdzooError, unknown_name
+from zoo.errors import AsdzooError, typed, unknown_name
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -84,7 +84,7 @@ def evaluate_run(
     if found.families:
         out.print(tables.families(found.families))
     if found.alone:
-        out.print(f"each seed by itself: asdzoo evaluate {min(found.alone)} --run {run}")
+        out.print(f"each seed by itself: asdzoo evaluate {typed(min(found.alone))} --run {typed(run)}")
     if papers.rows:
         out.print(tables.beside_papers(papers.rows))
     out.print(f"written: {', '.join(str(path) for path in (run / 'evaluation.csv', csv, markdown) if path is not None)}")
@@ -117,7 +117,8 @@ def _unlabelled(run: "Run") -> AsdzooError:
     return AsdzooError(
         "no machine has test clips that are labelled, some normal and some anomalous; nothing is scored",
         f"write {data}/{machine}/labels.csv with the columns file_name,label (test/0001.wav,anomaly or normal), or move test "
-        f"clips into test/normal and test/anomaly; then asdzoo score --data {data} --run {run.folder}, and this again",
+        "clips into test/normal and test/anomaly; then "
+        f"asdzoo score --data {typed(data)} --run {typed(run.folder)}, and this again",
     )
 
 
@@ -233,7 +234,8 @@ def fuse(
     _report(joined, explain)
     if alone:
         out.print(
-            f"of each seed's members alone: {', '.join(alone)}; `asdzoo evaluate --run {run}` shows their mean and spread"
+            f"of each seed's members alone: {', '.join(alone)}; "
+            f"`asdzoo evaluate --run {typed(run)}` shows their mean and spread"
         )
     out.print(f"written: {run / 'ensembles' / f'{joined.name}.yaml'}, {opened.score_path(joined.name)}")
 

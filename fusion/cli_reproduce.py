@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo.console import err, out, table, warn
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 
 if TYPE_CHECKING:
     from fusion.paper_tables import PaperTable
@@ -106,7 +106,7 @@ def _say_plan(name: str, wanted: "PaperTable", missing: Sequence[str], data: Pat
     out.print("what it needs that may not be here:")
     for command in to_fetch(wanted):
         out.print(f"    {command}")
-    out.print(f"then: asdzoo reproduce {name} --data {data} --run {run}")
+    out.print(f"then: asdzoo reproduce {typed(name)} --data {typed(data)} --run {typed(run)}")
 
 
 def _say_table(wanted: "PaperTable", found: "Comparison") -> None:

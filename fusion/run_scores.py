@@ -1,7 +1,7 @@
 """Which score tables a run holds, and which of them are systems'."""
 
 from fusion.ensemble import ensemble_path
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 from zoo.running.folder import Run
 
 
@@ -9,7 +9,7 @@ def scored_names(run: Run) -> list[str]:
     """Systems and ensembles that the run has scores of. Raises: AsdzooError when there are none."""
     known = run.score_names()
     if not known:
-        raise AsdzooError(f"{run.folder} holds no scores", f"run `asdzoo train-all --run {run.folder}` first")
+        raise AsdzooError(f"{run.folder} holds no scores", f"run `asdzoo train-all --run {typed(run.folder)}` first")
     return known
 
 

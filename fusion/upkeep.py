@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from fusion.ensemble import ensemble_path, read_ensemble
 from fusion.provenance import scores_fingerprint
-from zoo.errors import listed
+from zoo.errors import listed, typed
 from zoo.running.folder import Run
 from zoo.scores import KEYS, ScoreTable
 
@@ -20,7 +20,7 @@ def older_tables(run: Run, names: Iterable[str] | None = None) -> list[str]:
         if name not in cut and (changed := outdated_members(run, name)):
             notes.append(
                 f"the scores of {name} are older than those of {listed(changed)}: "
-                f"`asdzoo fuse --run {run.folder} --ensemble {name}` brings them up to date"
+                f"`asdzoo fuse --run {typed(run.folder)} --ensemble {typed(name)}` brings them up to date"
             )
     return notes
 

@@ -17,7 +17,7 @@ import zoo
 import zoo.cli
 from zoo.console import err, out, print_json, replace_what_cannot_be_printed, table, visible, warn
 from zoo.data.years import OWN
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 
 if TYPE_CHECKING:
     from submission.checking.faults import Findings
@@ -134,7 +134,7 @@ def submit(
 
     if init:
         write_template(team)
-        out.print(f"wrote {team}: fill it in, then run `asdzoo submit --team {team}`")
+        out.print(f"wrote {team}: fill it in, then run `asdzoo submit --team {typed(team)}`")
         return
     from submission.writing.write import choose, prepare, write
     from zoo.running.folder import Run

@@ -4,6 +4,7 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,21 @@ def fault(command: str) -> str | None:
     except Exception as problem:
         return str(getattr(problem, "message", problem))
     return f"{at.name} takes no {' '.join(rest)}" if rest and not hasattr(at, "commands") else None
+
+
+FILLED = re.compile(r"(?:--(?:run|data|out|team|cluster|scored)|\basdzoo [a-z-]+|\bmv|\bmkdir|\bunzip|(?<=zip)\)? -d) $")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_paths_in_printed_commands_are_quoted(path: Path) -> None:
+    unquoted = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        for before, hole in pairwise(node.values) if isinstance(node, ast.JoinedStr) else ():
+            command = isinstance(before, ast.Constant) and FILLED.search(str(before.value))
+            typed = isinstance(hole, ast.FormattedValue) and ast.unparse(hole.value).startswith("typed(")
+            if command and not typed:
+                unquoted.append(f"line {hole.lineno}: {ast.unparse(hole)}")
+    assert unquoted == []
 
 
 def known_options() -> set[str]:

@@ -4,6 +4,7 @@ Everything raised on purpose for bad input is an `AsdzooError`. `submission.cli.
 line `hint: ...` and exits with 2; anything else that escapes is a bug of ours.
 """
 
+import shlex
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
@@ -33,3 +34,12 @@ def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> 
 def listed(names: Sequence[str], most: int = 3) -> str:
     """The first names with commas between them, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def typed(word: object) -> str:
+    """A word of a command that is printed, as a shell wants it typed: quoted where it would be taken apart.
+
+    >>> print(typed("runs/my pump"))
+    'runs/my pump'
+    """
+    return shlex.quote(str(word))

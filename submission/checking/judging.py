@@ -18,7 +18,7 @@ from submission.checking.package import Package, open_package
 from submission.checking.part_names import guess_year, part_of
 from submission.checking.rules import MOST_READ, Part, Rules, rules_of
 from submission.checking.truth import Clips, Truth, read_truth
-from zoo.errors import AsdzooError, listed
+from zoo.errors import AsdzooError, listed, typed
 from zoo.scores import ScoreTable
 
 
@@ -40,7 +40,7 @@ def judge(package: Path, truth: Path, year: str | None = None) -> tuple[list[Jud
     with open_package(package) as opened:
         systems = [system for system in find_systems(opened) if system.scores]
         if not systems:
-            raise AsdzooError(f"{package} holds no scores", f"run `asdzoo check {package}` to see what is wrong with it")
+            raise AsdzooError(f"{package} holds no scores", f"run `asdzoo check {typed(package)}` to see what is wrong with it")
         rules = rules_of(year or guess_year(name for system in systems[:MOST_READ] for name in system.scores))
         known, notes = read_truth(truth, rules)
         if len(systems) > MOST_READ:
@@ -112,11 +112,11 @@ def _rows(values: Mapping[Part, Mapping[str, float]], truth: Clips) -> pd.DataFr
 def _values(rows: Rows, package: Path) -> dict[str, float]:
     errors = [fault for fault in rows.faults if fault.level == "error"]
     if errors:
-        raise AsdzooError(f"{errors[0].where}: {errors[0].message}", f"run `asdzoo check {package}` for all faults")
+        raise AsdzooError(f"{errors[0].where}: {errors[0].message}", f"run `asdzoo check {typed(package)}` for all faults")
     try:
         return {clip: float(value) for clip, value in rows.values.items()}
     except ValueError as problem:
-        raise AsdzooError(f"{rows.path}: {problem}", f"run `asdzoo check {package}` for all faults") from problem
+        raise AsdzooError(f"{rows.path}: {problem}", f"run `asdzoo check {typed(package)}` for all faults") from problem
 
 
 def _matched(clips: Mapping[str, float], truth: Truth, part: Part, where: str) -> dict[str, float]:

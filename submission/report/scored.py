@@ -13,7 +13,7 @@ from fusion.metrics import Floats
 from fusion.official import Section, find_sections, mean_of, section_values
 from fusion.over_seeds import of_one_seed
 from zoo.data.years import OWN
-from zoo.errors import AsdzooError, unknown_name
+from zoo.errors import AsdzooError, typed, unknown_name
 from zoo.running.folder import Run
 from zoo.scores import ScoreTable
 from zoo.threshold import OWN_PERCENTILE, Threshold, fit_threshold
@@ -69,7 +69,7 @@ def read_scored(run: Run, names: Sequence[str]) -> list[Scored]:
     """
     known = run.score_names()
     if not known:
-        raise AsdzooError(f"{run.folder} holds no scores", f"run `asdzoo train-all --run {run.folder}` first")
+        raise AsdzooError(f"{run.folder} holds no scores", f"run `asdzoo train-all --run {typed(run.folder)}` first")
     for name in names:
         if name not in known:
             raise unknown_name("system or ensemble", name, known)

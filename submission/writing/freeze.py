@@ -17,7 +17,7 @@ import submission
 import zoo
 from fusion.ensemble import ensemble_path, read_ensemble
 from fusion.run_scores import scored_names, trained_systems
-from zoo.errors import AsdzooError, listed
+from zoo.errors import AsdzooError, listed, typed
 from zoo.files import fingerprint
 from zoo.running.folder import Run
 from zoo.running.records import Record, Versions, read_record, versions_now
@@ -73,7 +73,8 @@ def freeze_path(run: Run) -> Path:
 def read_freeze(run: Run) -> Freeze | None:
     """The record of a run; None when it was never frozen. Raises: AsdzooError when the file is damaged."""
     path = freeze_path(run)
-    return read_record(path, Freeze, f"delete {path}, and `asdzoo freeze --run {run.folder}` again") if path.exists() else None
+    cure = f"delete {path}, and `asdzoo freeze --run {typed(run.folder)}` again"
+    return read_record(path, Freeze, cure) if path.exists() else None
 
 
 def current(run: Run) -> Freeze:

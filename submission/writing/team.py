@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, field_validator, model_validator
 from submission.checking.metadata import Author, External, label_part
 from submission.checking.rules import MAX_ABBREVIATION
 from zoo.config import Frozen, load_yaml, parse
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 from zoo.files import write_text
 
 TEMPLATE = f"""\
@@ -98,7 +98,7 @@ def read_team(path: Path) -> Team:
     """
     if not path.exists():
         raise AsdzooError(
-            f"no {path}: a submission must name its authors", f"run `asdzoo submit --init --team {path}` and fill it in"
+            f"no {path}: a submission must name its authors", f"run `asdzoo submit --init --team {typed(path)}` and fill it in"
         )
     values = load_yaml(path)
     left = sorted(set(re.findall(r"YOUR-[A-Z-]+|you@example\.org", str(values))))

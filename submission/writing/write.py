@@ -19,7 +19,7 @@ from submission.writing.freeze import changes, current, freeze_path, read_freeze
 from submission.writing.pack import pack
 from submission.writing.results import development_results
 from submission.writing.team import Team
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 from zoo.files import whole_file
 from zoo.running.folder import Run
 from zoo.running.marks import sentences
@@ -63,7 +63,8 @@ def choose(run: Run, names: Sequence[str]) -> list[str]:
     if not chosen:
         raise AsdzooError(
             f"{run.folder} has no ensemble to submit",
-            f"run `asdzoo fuse --run {run.folder}`, or name a system with --ensemble ({', '.join(known) or 'none scored yet'})",
+            f"run `asdzoo fuse --run {typed(run.folder)}`, "
+            f"or name a system with --ensemble ({', '.join(known) or 'none scored yet'})",
         )
     for name in chosen:
         if name not in known:
@@ -182,7 +183,7 @@ def _submitted(
             other = next(other for other in found if missing[0] in found[other])
             raise AsdzooError(
                 f"{name} has no test scores for {missing[0]}, which {other} has",
-                f"run `asdzoo score` and `asdzoo fuse --ensemble {name}` again",
+                f"run `asdzoo score` and `asdzoo fuse --ensemble {typed(name)}` again",
             )
     absent = _absent(wanted, rules)
     if absent and not partial:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ import typer
 from zoo.api import DEFAULT_DATA, DEFAULT_RUN
 from zoo.cli.options import DataOption, DeviceOption, YearOption
 from zoo.console import out, warn
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 
 app = typer.Typer()
 
@@ -76,5 +75,5 @@ def adapt(
     more = [f"model.adapter={to}", "model.difference=0"]
     if not isinstance(network, TwoViews):
         more += ["model.name=two_views", "input.reference=far"]
-    said = " ".join(f"--set {quote(setting)}" for setting in [*(settings or ()), *more])
-    out.print(f"next: asdzoo train-all --systems {system} {said}")
+    said = " --set ".join(typed(setting) for setting in [*(settings or ()), *more])
+    out.print(f"next: asdzoo train-all --systems {typed(system)} --set {said}")

@@ -1,4 +1,4 @@
-"""`asdzoo train-all --budget`: the plan that fits into a time, what is said of it, and the ensemble that grows meanwhile."""
+"""`asdzoo train-all --budget 8h`: the plan that fits into a time, what is said of it, and the ensemble that grows meanwhile."""
 
 from __future__ import annotations
 
@@ -215,5 +215,5 @@ class EqualWeights:
             self._names.append(system)
         if len(self._names) > 1:
             self.notes = fusion().equal(self._run, self._names, EQUAL)
-            packs = f"asdzoo submit --ensemble {EQUAL} packs it"
+            packs = f"`asdzoo submit --ensemble {EQUAL}` packs it"
             out.print(f"{EQUAL}: the ensemble of {len(self._names)} systems is up to date, {packs}")

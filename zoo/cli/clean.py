@@ -9,7 +9,7 @@ import typer
 
 from zoo.cli.options import RunOption
 from zoo.console import err, out, table
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 
 app = typer.Typer()
 
@@ -39,7 +39,8 @@ def clean(
     if not yes:
         if not sys.stdin.isatty():
             raise AsdzooError(
-                f"{total:.1f} MB can be removed, and nobody is here to be asked", f"asdzoo clean --run {run_folder} --yes"
+                f"{total:.1f} MB can be removed, and nobody is here to be asked",
+                f"asdzoo clean --run {typed(run_folder)} --yes",
             )
         if not typer.confirm(f"remove {len(old)} folder(s), {total:.1f} MB?"):
             out.print("nothing is removed")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from zoo.console import err, out, table, warn
-from zoo.errors import AsdzooError, unknown_name
+from zoo.errors import AsdzooError, typed, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,7 +125,8 @@ def verify(
     elif any(verdict.published for verdict in verdicts):
         out.print(f"{folder}: as published, as far as the facts go")
     else:
-        out.print(f"{folder}: nobody published these recordings, so there is nothing to compare; next: asdzoo scan {folder}")
+        nothing = "nobody published these recordings, so there is nothing to compare"
+        out.print(f"{folder}: {nothing}; next: asdzoo scan {typed(folder)}")
     return 1 if faults else 0
 
 

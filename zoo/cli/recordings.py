@@ -9,7 +9,7 @@ import typer
 
 from zoo.cli.options import StrictOption, YearOption
 from zoo.console import err, out, table
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 
 if TYPE_CHECKING:
     from zoo.data.synth import Size
@@ -92,4 +92,4 @@ def synth(
 
     with Bars() as bars:
         folders = write_challenge(out_folder, cast("Size", size), seed, bars.counter("writing recordings"), channels=channels)
-    out.print(f"{len(folders)} machines in {out_folder}; next: asdzoo train-all --data {out_folder}")
+    out.print(f"{len(folders)} machines in {out_folder}; next: asdzoo train-all --data {typed(out_folder)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.console import out, table, warn
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,4 +44,4 @@ def say_summary(run: Run, tables: Sequence[ScoreTable]) -> None:
     out.print(table(f"{run.folder}", columns, rows))
     for sentence in sentences(run.marks(), run.cut()):
         warn(sentence)
-    out.print(f"next: asdzoo evaluate --run {run.folder}, or asdzoo fuse --run {run.folder}")
+    out.print(f"next: asdzoo evaluate --run {typed(run.folder)}, or asdzoo fuse --run {typed(run.folder)}")

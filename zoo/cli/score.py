@@ -10,7 +10,7 @@ import typer
 from zoo.api import DEFAULT_DATA, DEFAULT_RUN
 from zoo.cli.options import DeviceOption, RunOption, StrictOption, YearOption
 from zoo.cli.said import say_problems, say_summary
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +54,8 @@ def score(
     ] = None,
     every: Annotated[float, typer.Option("--every", min=0.05, help="Seconds between two looks of --watch.")] = 2.0,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Without PATH: folder whose test clips are added to the run. Default: data.")
+        Path | None,
+        typer.Option("--data", help="Without PATH: whose test clips are added to the run. Default: its own folder."),
     ] = None,
     year: YearOption = None,
     device: DeviceOption = "auto",
@@ -87,7 +88,7 @@ def score(
             wrong = "--keep" if keep else "--json" if as_json else "PATH"
             raise AsdzooError(f"{wrong} does not go with --watch", "asdzoo score --watch FOLDER --out scored.csv")
         if out_file is None:
-            raise AsdzooError("--watch needs a table to write to", f"asdzoo score --watch {watch} --out scored.csv")
+            raise AsdzooError("--watch needs a table to write to", f"asdzoo score --watch {typed(watch)} --out scored.csv")
         return watching.watch(run, watch, standard, machine, section, out_file, every, fail_on_anomaly, device)
     recordings, notes = verdicts.found(run, standard, paths or [], machine, section)
     judgement = verdicts.judgement(run, standard, recordings, notes, device, strict)
@@ -108,8 +109,10 @@ def _without_path(
     from zoo.running.folder import Run
 
     if named := [option for option, value in of_paths.items() if value]:
-        raise AsdzooError(f"{named[0]} needs a PATH or --watch", f"asdzoo score FOLDER --run {run_folder} {named[0]} ...")
-    _score_data(Run(run_folder).require(), data or DEFAULT_DATA, year, device, strict)
+        cure = f"asdzoo score FOLDER --run {typed(run_folder)} {named[0]} ..."
+        raise AsdzooError(f"{named[0]} needs a PATH or --watch", cure)
+    run = Run(run_folder).require()
+    _score_data(run, data or Path(run.info().data or DEFAULT_DATA), year, device, strict)
     return 0
 
 

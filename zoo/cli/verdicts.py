@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast, get_args
 
 from zoo.console import out, print_json, table, warn
-from zoo.errors import AsdzooError, unknown_name
+from zoo.errors import AsdzooError, typed, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,12 +45,12 @@ def _deciding(run: Run, name: str | None) -> str:
         if len(several) == 1:
             return several[0]
     if not systems:
-        raise AsdzooError(f"{run.folder} holds no scores", f"run `asdzoo train-all --run {run.folder}` first")
+        raise AsdzooError(f"{run.folder} holds no scores", f"run `asdzoo train-all --run {typed(run.folder)}` first")
     kind, names = ("ensembles", ensembles) if ensembles else ("systems and no ensemble of them", systems)
-    joined = "" if ensembles else f", or join them first: asdzoo fuse --run {run.folder}"
+    joined = "" if ensembles else f", or join them first: asdzoo fuse --run {typed(run.folder)}"
     raise AsdzooError(
         f"{run.folder} has {len(names)} {kind}, and one decides: {', '.join(names)}",
-        f"choose with --ensemble {names[0]}{joined}",
+        f"choose with --ensemble {typed(names[0])}{joined}",
     )
 
 
@@ -108,7 +108,7 @@ def say(run: Run, standard: Standard, judgement: Judgement, out_file: Path | Non
     for sentence in expected:
         out.print(sentence)
     if out_file is not None:
-        out.print(f"written: {out_file}; next: asdzoo report --run {run.folder} --scored {out_file}")
+        out.print(f"written: {out_file}; next: asdzoo report --run {typed(run.folder)} --scored {typed(out_file)}")
 
 
 def expectations(standard: Standard, verdicts: Sequence[Verdict], rates: Mapping[tuple[str, str], Rate]) -> list[str]:

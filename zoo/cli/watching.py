@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from zoo.console import out, warn
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +33,7 @@ def watch(
     from zoo.running.verdict_table import append_verdicts, repaired
 
     if not folder.is_dir():
-        raise AsdzooError(f"there is no folder {folder}", f"mkdir {shlex.quote(str(folder))}, or name another with --watch")
+        raise AsdzooError(f"there is no folder {folder}", f"mkdir {typed(folder)}, or name another with --watch")
     judge = Judge(run, device)
     sections = judge.sections(standard.system)
     busy = f"another command appends to {out_file}"

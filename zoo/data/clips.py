@@ -33,7 +33,7 @@ from zoo.data.names import (
 from zoo.data.problems import Problem, shown
 from zoo.data.remembered import keep
 from zoo.data.years import OWN, YEARS
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 from zoo.formulas import formulas
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def find_clips(root: Path, year: str | None = None, lone: Split = "train") -> Re
     if not root.exists():
         raise AsdzooError(f"there is no folder {root}", "name the folder of your recordings with --data")
     if not root.is_dir():
-        raise AsdzooError(f"{root} is a file, not a folder of recordings", f"try its folder: --data {root.parent}")
+        raise AsdzooError(f"{root} is a file, not a folder of recordings", f"try its folder: --data {typed(root.parent)}")
     if year is not None and year not in (*YEARS, OWN):
         raise AsdzooError(f"there is no year {year!r}", f"known: {', '.join(YEARS)}, {OWN}")
     folders, problems = find_machines(root, lone)

@@ -12,6 +12,7 @@ from zoo.data.identity import equal_files
 from zoo.data.names import bare_name, copied_name
 from zoo.data.problems import Problem, shown
 from zoo.data.years import OWN
+from zoo.errors import typed
 
 _Key = tuple[str, str]  # section, split: what two folders of one machine should not both have
 
@@ -87,13 +88,13 @@ def _between(first: Path, firsts: Sequence[Clip], second: Path, seconds: list[Cl
     if not rest:
         return [clip for clip in seconds if clip not in copies], problems
     machine, year = rest[0].machine, rest[0].year
-    cure = f"if they are two machines, rename one: mv {shown(second)} {shown(second.with_name(f'{machine}-2'))}"
+    cure = f"if they are two machines, rename one: mv {typed(shown(second))} {typed(shown(second.with_name(f'{machine}-2')))}"
     names = {(*_key(clip), clip.name) for clip in ours}
     if year == OWN and not any((*_key(clip), clip.name) in names for clip in rest):
         sentence = f"and {shown(first)} are taken together as one machine {machine}; {cure}"
         problems.append(Problem("warning", second, sentence))
         return [clip for clip in seconds if clip not in copies], problems
-    cure += "" if year == OWN else f"; if they are of two years, name one with --data {shown(first.parent)}"
+    cure += "" if year == OWN else f"; if they are of two years, name one with --data {typed(shown(first.parent))}"
     sentence = f"and {shown(first)} both hold other recordings of {machine}: {len(rest)} are left out here; {cure}"
     problems.append(Problem("error", second, sentence))
     return [clip for clip in seconds if _key(clip) not in shared], problems

@@ -24,7 +24,7 @@ from zoo.data.archives import ArchiveError, Unpacked, check_zip, unpack, unpacke
 from zoo.data.datasets import DataSet, Wanted
 from zoo.data.manifest import Entry, Manifest, ZipKind, md5_of, one_at_a_time, size_of
 from zoo.data.transfer import Client, NotThereError
-from zoo.errors import AsdzooError, listed
+from zoo.errors import AsdzooError, listed, typed
 
 ZENODO = "https://zenodo.org"
 UNPACKED_SHARE = (
@@ -257,7 +257,8 @@ def _checked(dataset: DataSet, job: _Job, path: Path) -> str:
     if job.md5 not in (None, md5):
         old = [str(one) for one in dataset.parts[job.wanted.part].superseded if one.file is None]
         guess = f"it may be of {old[0]}" if old else "it is of another release, or damaged"
-        raise AsdzooError(f"{path} has md5 {md5}, its record says {job.md5}: {guess}", f"move it away: mv {path} {path}.old")
+        cure = f"move it away: mv {typed(path)} {typed(f'{path}.old')}"
+        raise AsdzooError(f"{path} has md5 {md5}, its record says {job.md5}: {guess}", cure)
     return md5
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from zoo.config import Frozen, parse
 from zoo.data.datasets import Wanted
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 from zoo.files import write_json
 
 ZipKind = Literal["passing", "kept", "own", "gone"]
@@ -101,5 +101,5 @@ def _read(path: Path) -> dict[str, Entry]:
     except (ValueError, KeyError, TypeError, AttributeError, AsdzooError) as problem:
         raise AsdzooError(
             f"{path} is no manifest of `asdzoo data fetch`: {problem}",
-            f"move it away (mv {path} {path}.old): what is whole is found again",
+            f"move it away (mv {typed(path)} {typed(f'{path}.old')}): what is whole is found again",
         ) from None

@@ -11,7 +11,7 @@ from zoo.data.names import AUDIO, SPLIT_FOLDERS, UNDECODABLE, label_of_folder, s
 from zoo.data.problems import Problem, shown
 from zoo.data.unpacking import packed_problems
 from zoo.data.years import YEARS, years_of
-from zoo.errors import AsdzooError, listed
+from zoo.errors import AsdzooError, listed, typed
 
 PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _LAYOUT_HINT = "recordings lie in MACHINE/train/*.wav and MACHINE/test/*.wav, at any depth below the folder you name"
@@ -37,11 +37,10 @@ def _cure(folder: Folder) -> str:
     for depth in range(len(folder.within), 0, -1):
         path = folder.path.parents[len(folder.within) - depth - 1] if depth < len(folder.within) else folder.path
         if meant := near_miss(path.name):
-            return f"mv {shown(path)} {shown(path.parent / meant)}"
+            return f"mv {typed(shown(path))} {typed(shown(path.parent / meant))}"
         if label := label_of_folder(path.name):
-            if label == "normal":
-                return f"mkdir {shown(path.parent / 'train')}; mv {shown(path)} {shown(path.parent / 'train')}"
-            return f"mkdir {shown(path.parent / 'test')}; mv {shown(path)} {shown(path.parent / 'test')}"
+            into = shown(path.parent / ("train" if label == "normal" else "test"))
+            return f"mkdir {typed(into)}; mv {typed(shown(path))} {typed(into)}"
     return f"move them to {shown(folder.path / 'train')} or {shown(folder.path / 'test')}"
 
 
@@ -55,7 +54,7 @@ def nothing_there(root: Path, folders: Sequence[Folder], strays: Sequence[Folder
     if packed:
         folder, name = packed[0]
         how = (
-            f"unzip {shown(folder.path / name)} -d {shown(folder.path)}"
+            f"unzip {typed(shown(folder.path / name))} -d {typed(shown(folder.path))}"
             if name.lower().endswith(".zip")
             else "with your archiver"
         )
@@ -95,7 +94,7 @@ def _name_problems(machines: Sequence[MachineFolder]) -> Iterator[Problem]:
             )
             yield Problem("warning", machine.path, f"{sentence}; if they are machines, move their recordings to {example}")
         elif machine.names and (known := _spelt_otherwise(machine.machine)):
-            cure = f"mv {shown(machine.path)} {shown(machine.path.with_name(known))}"
+            cure = f"mv {typed(shown(machine.path))} {typed(shown(machine.path.with_name(known)))}"
             yield Problem(
                 "warning",
                 machine.path,

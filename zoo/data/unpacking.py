@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from zoo.data.names import AUDIO
 from zoo.data.problems import Problem, shown
-from zoo.errors import listed
+from zoo.errors import listed, typed
 
 _LARGEST_DIRECTORY = 100_000  # members of a zip that are looked at
 
@@ -16,7 +16,8 @@ def packed_problems(paths: Sequence[Path], have: set[tuple[str, str]]) -> Iterat
     packed = [path for path in paths if not _unpacked(path, have)]
     if packed:
         names = listed([shown(Path(path.name)) for path in packed])
-        how = f"the cure: unzip {shown(packed[0])} -d {shown(packed[0].parent)}" if packed[0].suffix.lower() == ".zip" else ""
+        how = f"the cure: unzip {typed(shown(packed[0]))} -d {typed(shown(packed[0].parent))}"
+        how = how if packed[0].suffix.lower() == ".zip" else ""
         sentence = f"{len(packed)} archive(s) are not unpacked and not read: {names}"
         yield Problem("warning", packed[0].parent, f"{sentence}; {how}" if how else sentence)
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from zoo.encoders._base import Encoder
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 from zoo.files import whole_file
 from zoo.layers.reference_attention import ReferenceAttention
 
@@ -43,7 +43,7 @@ def write_adapter(path: Path, adapter: ReferenceAttention, name: str, encoder: E
 
 def read_adapter(path: str, name: str, encoder: Encoder) -> ReferenceAttention:
     """The blocks of a file. Raises: AsdzooError when it is missing, damaged, or of another encoder or other weights."""
-    cure = f"`asdzoo adapt SYSTEM --out {path}` trains one, for a system with the encoder {name}"
+    cure = f"`asdzoo adapt SYSTEM --out {typed(path)}` trains one, for a system with the encoder {name}"
     if not Path(path).is_file():
         raise AsdzooError(f"there is no adapter {path}", cure)
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from zoo.data.clips import Clip
 from zoo.data.years import OWN
-from zoo.errors import AsdzooError, listed
+from zoo.errors import AsdzooError, listed, typed
 from zoo.running.embeddings import Embeddings, Stamp
 from zoo.running.folder import Run
 from zoo.running.plan import stamp
@@ -117,7 +117,7 @@ def departures(run: Run, system: str, parts: Iterable[ScoreTable]) -> str:
     names = listed([f"{machine}/{clip}" for machine, _, clip in gone])
     return (
         f"{len(gone)} test recording(s) that were scored are not below --data, and leave the score tables: {names}; "
-        f"`asdzoo score --data FOLDER --run {run.folder}` brings those in FOLDER back"
+        f"`asdzoo score --data FOLDER --run {typed(run.folder)}` brings those in FOLDER back"
     )
 
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 from zoo.files import write_bytes
 from zoo.running.locks import held, remove_leftovers
 from zoo.running.records import RunInfo, TableInfo, TaskInfo, read_record
@@ -42,7 +42,7 @@ class Run:
     def require(self) -> "Run":
         """This run, or AsdzooError when nothing was ever trained into the folder."""
         if not self.exists:
-            raise AsdzooError(f"{self.folder} is not a run", f"run `asdzoo train-all --run {self.folder}` first")
+            raise AsdzooError(f"{self.folder} is not a run", f"run `asdzoo train-all --run {typed(self.folder)}` first")
         return self
 
     @property
@@ -56,7 +56,7 @@ class Run:
         """
         if not self.exists:
             return RunInfo()
-        cure = f"delete {self._info_path} and run `asdzoo train-all --run {self.folder}` again; work done is kept"
+        cure = f"delete {self._info_path} and run `asdzoo train-all --run {typed(self.folder)}` again; work done is kept"
         return read_record(self._info_path, RunInfo, cure)
 
     def update_info(self, **changes: Any) -> None:
@@ -81,7 +81,7 @@ class Run:
         found = []
         for system, info in self.info().systems.items():
             records = [self.system_folder(system) / task / "task.json" for task in info.tasks]
-            cure = f"run `asdzoo train-all --run {self.folder}` again, which writes it anew"
+            cure = f"run `asdzoo train-all --run {typed(self.folder)}` again, which writes it anew"
             if any(read_record(path, TaskInfo, cure).untrained for path in records if path.exists()):
                 found.append(system)
         return found

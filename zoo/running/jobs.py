@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zoo.data.clips import Clip
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 from zoo.files import fingerprint
 from zoo.running.beside import beside
 from zoo.running.folder import Run
@@ -107,7 +107,8 @@ class Job:
 
     def order(self) -> Order:
         """Raises: AsdzooError when there is no such task, or its order is damaged."""
-        return read_record(self.order_path, Order, f"`asdzoo train-all --run {self.run.folder} --executor local` writes it")
+        cure = f"`asdzoo train-all --run {typed(self.run.folder)} --executor local` writes it"
+        return read_record(self.order_path, Order, cure)
 
     def state(self) -> State | None:
         """How far it has come; None when nobody began, or what is written cannot be read."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from zoo.data.recorded import TimeFrom
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, typed
 from zoo.files import write_bytes
 from zoo.running.verdicts import Verdict, Window
 
@@ -81,7 +81,7 @@ def repaired(path: Path) -> list[Verdict]:
 def read_verdicts(path: Path) -> list[Verdict]:
     """Raises: AsdzooError when there is no such table, or the file is something else."""
     if not path.is_file():
-        raise AsdzooError(f"there is no table {path}", f"asdzoo score FOLDER --out {path} writes one")
+        raise AsdzooError(f"there is no table {path}", f"asdzoo score FOLDER --out {typed(path)} writes one")
     return _parsed(path.read_bytes(), path)
 
 

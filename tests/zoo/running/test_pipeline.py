@@ -81,7 +81,7 @@ def test_a_network_without_parameters_is_used_as_it_is(data: Path, tmp_path: Pat
     assert train(data, run.folder, systems="log_mel_knn") == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
     (folder / "embeddings" / "fan.safetensors").unlink()
-    assert main(["score", "--data", str(data), "--run", str(run.folder), "--device", "cpu"]) == 0
+    assert main(["score", "--run", str(run.folder), "--device", "cpu"]) == 0  # its own recordings
     assert len(run.scores("log_mel_knn").frame) == 32
 
 
