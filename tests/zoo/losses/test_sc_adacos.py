@@ -61,6 +61,22 @@ def test_the_scale_follows_its_formula_and_is_capped(angle: str) -> None:
     assert capped.get_buffer("scale").item() == 2.0
 
 
+def test_the_scale_of_mixed_clips_is_that_of_the_public_code() -> None:
+    """Angles weighted by labels, summed over all centres, times the number of a clip's classes; logarithms about the largest."""
+    embeddings, labels = batch()
+    shares = torch.maximum(0.6 * soft(labels, 4), 0.4 * soft(labels.flip(0), 4))
+    loss = built("sc_adacos", clusters=2, cap=1000.0).train()
+    assert isinstance(loss, SubClusterAdaCos)
+    start = loss.scale.item()
+    x, w, y = embeddings.double().numpy(), loss.centers.detach().double().numpy(), shares.double().numpy()
+    cosines = (x / np.linalg.norm(x, axis=1, keepdims=True)) @ (w / np.linalg.norm(w, axis=1, keepdims=True)).T
+    weighted = (np.repeat(y, 2, axis=1) * np.arccos(cosines)).sum(1) * (y > 0).sum(1)
+    largest = (start * cosines).max()
+    log_b = largest + np.log(np.exp(start * cosines - largest).sum(1).mean())
+    loss(embeddings, shares)
+    assert loss.scale.item() == pytest.approx(log_b / np.cos(min(np.pi / 4, np.median(weighted))), rel=1e-5)
+
+
 @pytest.mark.parametrize("trainable", [True, False])
 def test_centres_learn_only_when_asked(trainable: bool) -> None:
     loss = built("sc_adacos", trainable=trainable)
