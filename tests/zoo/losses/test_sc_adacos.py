@@ -62,7 +62,7 @@ def test_the_scale_follows_its_formula_and_is_capped(angle: str) -> None:
 
 
 def test_the_scale_of_mixed_clips_is_that_of_the_public_code() -> None:
-    """Angles weighted by labels, summed over all centres, times the number of a clip's classes; logarithms about the largest."""
+    """Angles weighted by labels, summed over all centres, times the number of a clip's classes; sums about the largest."""
     embeddings, labels = batch()
     shares = torch.maximum(0.6 * soft(labels, 4), 0.4 * soft(labels.flip(0), 4))
     loss = built("sc_adacos", clusters=2, cap=1000.0).train()
