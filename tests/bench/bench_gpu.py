@@ -31,7 +31,7 @@ from zoo.running.plan import make_plan
 from zoo.running.training_data import training_data
 from zoo.systems import System, load_system
 from zoo.training.devices import accelerator_for
-from zoo.training.loop import Trainer
+from zoo.training.loop import Hooks, Trainer
 
 PLAIN = {"precision": "bf16", "compile": "false", "overlap": "false", "frozen_precision": "fp32", "kernel": "false"}
 TRAINING = {
@@ -153,11 +153,10 @@ def _training(name: str, store: WaveformStore, given: argparse.Namespace) -> dic
     assert isinstance(network, Network)
     times, notes = list[float](), list[str]()
     data = training_data(task, network, store, accelerator.device)
-    trainer = Trainer(network, data, system.config.training, 0, accelerator)
-    trainer.hooks.stepped = lambda taken: times.append(time.monotonic())  # its loss is on the host: the device is done with it
-    trainer.hooks.note = notes.append
+    # when a loss is on the host, the device is done with its step
+    hooks = Hooks(stepped=lambda taken: times.append(time.monotonic()), note=notes.append)
     begun = time.monotonic()
-    trainer.run()
+    Trainer(network, data, system.config.training, 0, accelerator, hooks).run()
     took = (times[-1] - times[warm - 1]) / steps
     return {"ms": 1e3 * took, "clips": given.batch / took, "first": times[0] - begun, "said": "; ".join(notes)}
 

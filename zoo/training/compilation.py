@@ -15,6 +15,7 @@ from zoo.encoders._base import Encoder
 
 Losses = Callable[..., dict[str, Tensor]]
 Compile = bool | Literal["auto", "layers"]
+_GRAPHS = 64  # of one function, at most
 _COMPILERS = ("torch._dynamo", "torch._functorch", "torch._inductor", "triton")  # whose errors are not the network's
 
 
@@ -34,7 +35,7 @@ class FastLosses:
     def __call__(self, *batch: Any) -> dict[str, Tensor]:
         if self._fast is None:
             return self._plain(*batch)
-        if self._timed:
+        if self._timed or not torch.is_grad_enabled():
             return self._fast(*batch)
         started = time.monotonic()
         values = self._fast(*batch)
@@ -59,16 +60,16 @@ def made_fast(
 ) -> FastLosses:
     """The losses as `training.compile` wants them: compiled as a whole, with the layers of encoders compiled, or as they are.
 
-    Layers share one graph, so that compiling takes as long as for one of them; what stands outside of them stays as it is.
+    Layers that are alike share a graph, so that compiling takes as long as for one; what stands outside of them stays as it is.
     `auto` does that on CUDA where there is a compiler, and nothing elsewhere.
     """
     if how is True:
-        _quiet()
+        _prepare()
         return FastLosses(losses, torch.compile(losses), note)
     layers = [layer for encoder in network.modules() if isinstance(encoder, Encoder) for layer in _layers(encoder)]
     if how is False or not layers or (how == "auto" and not _able(device)):
         return FastLosses(losses, None, note)
-    _quiet()
+    _prepare()
     for layer in layers:
         layer.compile()
     return FastLosses(losses, losses, note, layers)
@@ -88,7 +89,10 @@ def _of_a_compiler(problem: Exception) -> bool:
     return any(kind.__module__.startswith(_COMPILERS) for kind in type(problem).__mro__)
 
 
-def _quiet() -> None:
+def _prepare() -> None:
+    # layers differ by the ranks of their adapters, whether gradients are wanted, whether their input has one, and batch sizes;
+    # beyond the limit a layer would be run as it is, and nobody would know
+    torch._dynamo.config.recompile_limit = max(_GRAPHS, torch._dynamo.config.recompile_limit)
     # what is left as it is are the Fourier transforms of the front ends
     warnings.filterwarnings("ignore", "Torchinductor does not support code generation for complex", UserWarning)
     warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)  # it looks, not we
