@@ -336,9 +336,11 @@ def test_settings_are_chosen_on_candidates_that_have_not_seen_the_machine_left_o
         return left_out(problem, vectors)
 
     monkeypatch.setattr(search, "_left_out", watched)
+    own = []
     for one in (scores, Stack(scores.systems, clips, scores.calibrated)):
         found.append([])
-        fit_ensemble(one, Plan(), Studies(sampler, trials=96))
+        own.append(fit_ensemble(one, Plan(), Studies(sampler, trials=96))[0].development[names[0]])
+    assert own[0] == own[1]  # nor do they change what the machine itself gets
     assert len(found[0]) == 6
     for before, after in zip(*found, strict=True):
         np.testing.assert_array_equal(before, after)
