@@ -12,7 +12,7 @@ from fusion.ensemble import OTHERS, Ensemble, Found, Weights
 from fusion.metrics import Floats
 from fusion.normal_only import judged_by_normals
 from fusion.objective import Objective, Parts
-from fusion.search import METHODS, SETTINGS, Method, Problem
+from fusion.search import METHODS, MINIMUM_GAIN, SETTINGS, Method, Problem
 from fusion.simplex import STEP, lattice
 from fusion.study import LABEL_BLIND, Studies
 from zoo.data.groups import group_of, load_groups
@@ -151,6 +151,8 @@ def _ensemble(objective: Objective, plan: Plan, fit: CrossFit, notes: list[str],
         notes = [*notes, *_few_labels(len(objective.machines), trust)]
     if searched and not fit.solution.settings:
         notes = [*notes, "equal weights did best on machines left out"]
+    if fit.cross_validated is not None and fit.equal - fit.cross_validated > MINIMUM_GAIN:
+        notes = [*notes, "on machines left out, equal weights do better than those found (`asdzoo fuse --method equal`)"]
     for key, vector in vectors.items():
         dropped = [system for system, weight in zip(objective.systems, vector, strict=True) if weight == 0]
         if dropped:

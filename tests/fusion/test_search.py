@@ -9,7 +9,7 @@ import pytest
 
 from fusion import search
 from fusion.combine import Stack, combine, fused_table, stack
-from fusion.crossfit import cross_fit, official_of
+from fusion.crossfit import CrossFit, cross_fit, official_of
 from fusion.ensemble import OTHERS
 from fusion.evaluation import evaluate
 from fusion.explain import contributions
@@ -344,6 +344,18 @@ def test_settings_are_chosen_on_candidates_that_have_not_seen_the_machine_left_o
     assert len(found[0]) == 6
     for before, after in zip(*found, strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize(("lead", "said"), [(1.01, True), (0.99, False)])
+def test_equal_weights_that_do_better_are_named(lead: float, said: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fitted(problem: Problem, *arguments: object) -> CrossFit:
+        fit = cross_fit(problem, *arguments)  # type: ignore[arg-type]
+        return replace(fit, cross_validated=fit.equal - lead * MINIMUM_GAIN)
+
+    monkeypatch.setattr("fusion.fit.cross_fit", fitted)
+    found = fit_ensemble(stacked(), Plan(), few())[0].found
+    assert found
+    assert any("equal weights do better than those found" in note for note in found.notes) == said
 
 
 def test_leave_one_group_out() -> None:
