@@ -118,11 +118,17 @@ def test_checkpointing_gives_the_same_gradients() -> None:
         torch.testing.assert_close(gradients[1][name], gradient)
 
 
-def test_official_size() -> None:
+@pytest.mark.parametrize(
+    ("sizes", "values"),
+    [
+        (eat.Sizes(), 89_972_736),  # 4 bytes each: the official file of 359,905,840 bytes less its header
+        (eat.Sizes(layers=24, width=1024, hidden=4096), 308_867_072),  # as the page of EAT-large counts them
+    ],
+)
+def test_official_sizes(sizes: eat.Sizes, values: int) -> None:
     with torch.device("meta"):
-        encoder = eat.EAT(eat.Sizes())
-    # 4 bytes each: the official file of 359,905,840 bytes less its header
-    assert sum(value.numel() for value in encoder.state_dict().values()) == 89_972_736
+        encoder = eat.EAT(sizes)
+    assert sum(value.numel() for value in encoder.state_dict().values()) == values
 
 
 def test_a_clip_longer_than_the_positions_is_refused() -> None:
