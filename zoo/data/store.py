@@ -126,7 +126,8 @@ class WaveformStore:
         made: dict[Path, Checksums] = {}
         entries, seen, place = [], [], view.needs - 1
         for clip, entry, channels, folder in zip(self.clips, self._entries, self._maps, self._folders, strict=True):
-            view.require(len(entry.offsets), clip.machine, clip.name)
+            other_year = clip.year if clip.year != self.clips[0].year else None
+            view.require(len(entry.offsets), clip.machine, clip.name, other_year)
             if view.channel is not None:
                 self._require_sound(view.channel, folder)
             if folder not in maps and view.channel is not None:

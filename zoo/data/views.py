@@ -37,10 +37,14 @@ class View:
         """From waves (channels, samples) in [-1, 1] to the wave (samples,) of this view; None for a stored channel."""
         return None if self.channel is not None else registry.module("view", self.name).heard
 
-    def require(self, channels: int, machine: str, clip: str) -> None:
-        """Raises: AsdzooError when a recording with so many channels has no such view."""
+    def require(self, channels: int, machine: str, clip: str, other_year: str | None = None) -> None:
+        """Raises: AsdzooError when a recording with so many channels has no such view; `other_year`: not that of the run."""
         if channels < self.needs:
-            raise self.missing(channels, machine, clip)
+            problem = self.missing(channels, machine, clip)
+            if other_year is not None:
+                hint = "leave out --also, or take a system that hears near"
+                raise AsdzooError(f"of {other_year}, {problem.message}", hint) from problem
+            raise problem
 
     def missing(self, channels: int, machine: str, clip: str) -> AsdzooError:
         """The error for a recording with so many channels, which are not what the view needs."""

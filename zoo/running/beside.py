@@ -21,10 +21,16 @@ CLEAN = "machine"  # what the name of a supplemental clip of the machine alone s
 def with_other_years(clips: Recordings, folders: Sequence[Path]) -> Recordings:
     """`clips`, and behind them the normal training clips of folders of other years; what else lies there is not opened.
 
-    Raises: AsdzooError when a folder is missing, has no training clips, does not tell its year, or is of the year of `clips`.
+    Raises: AsdzooError when a folder is missing or named twice, has no training clips, does not tell its year, or is of that
+    of `clips`.
     """
     both, problems, year = list(clips), list(clips.problems), clips[0].year
+    places: list[Path] = []
     for folder in folders:
+        place = folder.resolve()
+        if any(place == one or place in one.parents or one in place.parents for one in places):
+            raise AsdzooError(f"--also names {folder} twice, or a folder inside another", "name each year's folder once")
+        places.append(place)
         try:
             found = find_clips(folder)
         except AsdzooError as problem:

@@ -12,6 +12,7 @@ from submission.cli import main
 from tests.zoo.trees import write_tree, write_wav
 from zoo.data.clips import find_clips
 from zoo.data.decoding import Decoding
+from zoo.data.synth import write_challenge
 from zoo.errors import AsdzooError
 from zoo.running.beside import with_other_years
 from zoo.running.embeddings import Embeddings
@@ -123,6 +124,25 @@ def test_a_folder_that_is_none_of_another_year_is_an_error(
     assert train(years["2024"], tmp_path / "run", "--also", str(also)) == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_named_twice_is_an_error(years: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for other in (years["2023"], next(years["2023"].iterdir())):
+        assert train(years["2024"], tmp_path / "run", "--also", f"{years['2023']},{other}") == 2
+        assert f"--also names {other} twice" in capsys.readouterr().err.replace("\n", "")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_view_of_two_microphones_says_which_year_has_one(
+    years: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_challenge(tmp_path / "now", "tiny", channels=2)
+    where = ["--data", str(tmp_path / "now"), "--run", str(tmp_path / "run"), "--device", "cpu"]
+    more = ["--also", str(years["2023"]), "--set", "training.steps=2", "--set", "input.view=subtracted"]
+    assert main(["train-all", *where, "--systems", SYSTEM, *more]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "of 2023, bearing has 1 channel" in said
+    assert "hint: leave out --also, or take a system that hears near" in said
 
 
 def _with_supplemental(folder: Path, names: Sequence[str]) -> Path:
