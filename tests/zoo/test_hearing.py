@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 import zoo.hearing
 from tests.zoo.trees import write_wav
 from zoo.data.clips import find_clips
-from zoo.data.store import WaveformStore
+from zoo.data.store import WaveformStore, in_floats
 from zoo.systems import load_system
 
 
@@ -50,6 +52,25 @@ def test_a_batch_is_bounded_by_seconds(
     assert sum(rows for rows, _ in shapes) == 1 + 1 + 5 + 1  # windows of 2 s
     for index in range(4):
         np.testing.assert_allclose(system.embed(network, store, np.array([index]))[0], whole[index], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("settings", [[], ["input.longer=windows"], ["input.seconds=null"]])
+def test_a_gpu_is_sent_the_stored_samples_of_the_same_clips(
+    store: WaveformStore, monkeypatch: pytest.MonkeyPatch, settings: list[str]
+) -> None:
+    pinned: list[Tensor] = []
+    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: (pinned.append(tensor), tensor)[1])
+    hearing = load_system(
+        "dual_branch_cnn_tiny" if settings[:1] != ["input.seconds=null"] else "nf_cdee_tiny", settings
+    ).hearing
+    plain, sent = (list(hearing._to_embed(store, np.arange(4), 3, to_gpu)) for to_gpu in (False, True))
+    assert len(plain) == len(sent) == 2
+    assert len(pinned) == 4
+    for (waves, lengths, windows), (stored, own, counts) in zip(plain, sent, strict=True):
+        assert (waves.dtype, stored.dtype) == (torch.float32, torch.int16)
+        assert torch.equal(in_floats(stored), waves)
+        assert torch.equal(own, lengths)
+        assert counts == windows
 
 
 def test_ordinary_clips_are_one_batch_of_their_own_lengths(store: WaveformStore, shapes: list[tuple[int, int]]) -> None:

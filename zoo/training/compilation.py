@@ -50,7 +50,7 @@ class FastLosses:
         self._fast = None
         for layer in self._layers:
             layer._compiled_call_impl = None  # what `layer.compile()` has set
-        said = " ".join(str(problem).split())[:160]
+        said = " ".join(str(problem).split("\n\n")[0].split())[:160]  # what follows is advice for those who debug a compiler
         self._note(f"torch.compile does not work here, going on without it (training.compile=false): {said}")
         return True
 

@@ -123,6 +123,30 @@ def test_without_a_cxx_compiler_training_goes_on() -> None:
         _, notes = _trained(["training.compile=layers", "training.steps=1"], lambda chosen: noise[chosen])
     (note,) = notes
     assert "going on without it (training.compile=false): InvalidCxxCompiler" in note
+    assert "TORCHDYNAMO" not in note
+
+
+@pytest.mark.parametrize(
+    ("device", "compilers", "named", "compiles"),
+    [
+        ("cuda", {"gcc"}, "", True),
+        ("cuda", {"clang"}, "", True),
+        ("cuda", set(), "/opt/cc", True),  # CC
+        ("cuda", {"cc"}, "", False),  # Triton does not look for that
+        ("cpu", {"gcc"}, "", False),
+    ],
+)
+def test_auto_compiles_where_triton_can(
+    device: str, compilers: set[str], named: str, compiles: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[nn.Module] = []
+    monkeypatch.setattr(nn.Module, "compile", lambda module: compiled.append(module))
+    monkeypatch.setattr("shutil.which", lambda name: name if name in compilers else None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "triton")
+    monkeypatch.setenv("CC", named)
+    network = _Network()
+    made_fast(network.losses, network, "auto", torch.device(device), Mock())
+    assert len(compiled) == (2 if compiles else 0)
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's own, while it compiles
