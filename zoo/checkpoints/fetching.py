@@ -55,8 +55,9 @@ def fetch(
         try:
             if source.site in silent:
                 raise _NoFileError(_SILENCE)
+            told = _announced(source, patient=checkpoints.cached(name) is not None)
             if meant.sum is None:
-                meant.learn(source)
+                meant.learn(source, told)
             path = _from(source, entry, meant, before)
         except _NoFileError as problem:
             problems[source] = str(problem)
@@ -86,29 +87,43 @@ class _Meant:
                 "nobody announces a SHA-256; that of this file is kept, for later ones (trust on first use)",
             )
 
-    def learn(self, source: Source) -> None:
-        """Take the word of a source that has one."""
-        self.sum = _announced(source)
-        if self.sum is not None:
-            self.said_by = source.shown
+    def learn(self, source: Source, told: str | None) -> None:
+        """Take the word of a source, if it has one."""
+        if told is not None:
+            self.sum, self.said_by = told, source.shown
             self.how = f"SHA-256 as {source.shown} announces it, kept for later fetches (trust on first use)"
 
     def sentence(self, beside: tuple[str, ...]) -> str:
         return f"{self.how}; {' and '.join(beside)} likewise kept" if beside else self.how
 
 
-def _announced(source: Source) -> str | None:
-    """The SHA-256 that a source says its file has; None: it does not answer, or says none."""
+def _announced(source: Source, patient: bool) -> str | None:
+    """The SHA-256 that a source says its file has; None: it says none.
+
+    Raises: _NoFileError when nobody answers there, unless `patient`: a download would ask again for half a minute.
+    """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
 
     url = hf_hub_url(
         source.repository, source.file, repo_type=source.repository_type, revision=source.revision, endpoint=source.endpoint
     )
     try:
         told = get_hf_file_metadata(url, token=False if source.endpoint else None, endpoint=source.endpoint).etag
-    except Exception:  # huggingface_hub's errors have no common base; the download that follows says what is wrong
+    except HfHubHTTPError:  # the download that follows says what is wrong
         return None
+    except Exception as problem:  # of the HTTP library, which changes
+        if patient or not _unreached(problem):
+            return None
+        raise _NoFileError(_silence()) from problem
     return told if told is not None and len(told) == 64 else None  # files that are not large have the 40 digits of git
+
+
+def _unreached(problem: BaseException | None) -> bool:
+    """Whether an error comes from the way to a site: a name without address, a refused or lost connection, silence."""
+    while problem is not None and not isinstance(problem, OSError):
+        problem = problem.__cause__ or problem.__context__
+    return problem is not None
 
 
 def _from(source: Source, entry: Known, meant: _Meant, before: Kept | None) -> Path:
@@ -157,12 +172,17 @@ def _remove(path: Path) -> None:
 
 def _reason(problem: Exception) -> str:
     """Why a download failed, for people."""
-    from huggingface_hub import constants
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     if isinstance(problem, LocalEntryNotFoundError):
-        return f"{_SILENCE} (HF_HUB_OFFLINE is set)" if constants.HF_HUB_OFFLINE else _SILENCE
+        return _silence()
     return " ".join(str(problem).split())[:300] or type(problem).__name__
+
+
+def _silence() -> str:
+    from huggingface_hub import constants
+
+    return f"{_SILENCE} (HF_HUB_OFFLINE is set)" if constants.HF_HUB_OFFLINE else _SILENCE
 
 
 def _failed(name: str, problems: dict[Source, str]) -> str:

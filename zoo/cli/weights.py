@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,19 +56,15 @@ def fetch(
     if bool(names) == every:
         raise AsdzooError("name a checkpoint, or say --all", "asdzoo weights list; asdzoo weights fetch NAME")
     if names:
-        for name in names:
-            checkpoints.named(name)  # a wrong name is said before anything is fetched
-        for name in names:
-            _fetch(name, again)
+        entries = {name: checkpoints.named(name) for name in names}  # a wrong name is said before anything is fetched
+        wanted = list(entries)
+    else:
+        entries = {name: checkpoints.named(name) for name in _needed()}
+        wanted = [name for name in entries if again or checkpoints.cached(name) is None]
+        _announce(entries, wanted)
+    if len(wanted) == 1:
+        _fetch(wanted[0], again)
         return
-    entries = {name: checkpoints.named(name) for name in _needed()}
-    rows = [[name, known.shown_size, known.licence] for name, known in entries.items()]
-    out.print(table("what the shipped systems need", ["name", "size", "licence"], rows))
-    out.print(_sources(entries))
-    wanted = [name for name in entries if again or checkpoints.cached(name) is None]
-    unknown = sum(entries[name].shown_size == "unknown size" for name in wanted)
-    rest = f", and {unknown} of unknown size" if unknown else ""
-    out.print(f"{len(wanted)} of {len(entries)} are to be fetched: {checkpoints.total_megabytes(wanted) / 1e3:.1f} GB{rest}")
     failed, silent = list[str](), set[str]()
     for name in wanted:
         try:
@@ -78,8 +74,20 @@ def fetch(
             warn(problem.message)
     if failed:
         raise AsdzooError(
-            f"not fetched: {', '.join(failed)}", f"asdzoo weights fetch {failed[0]}; or give files in model.weights"
+            f"not fetched: {', '.join(failed)}", f"asdzoo weights fetch {' '.join(failed)}; or give files in model.weights"
         )
+
+
+def _announce(entries: Mapping[str, Known], wanted: Sequence[str]) -> None:
+    """What the shipped systems need, and how much of it is about to come."""
+    from zoo.checkpoints import known as checkpoints
+
+    rows = [[name, entry.shown_size, entry.licence] for name, entry in entries.items()]
+    out.print(table("what the shipped systems need", ["name", "size", "licence"], rows))
+    out.print(_sources(entries))
+    unknown = sum(entries[name].shown_size == "unknown size" for name in wanted)
+    rest = f", and {unknown} of unknown size" if unknown else ""
+    out.print(f"{len(wanted)} of {len(entries)} are to be fetched: {checkpoints.total_megabytes(wanted) / 1e3:.1f} GB{rest}")
 
 
 def _fetch(name: str, again: bool, silent: set[str] | None = None) -> None:

@@ -4,7 +4,7 @@ import pickle
 import re
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -334,6 +334,7 @@ def served(monkeypatch: pytest.MonkeyPatch, beats_path: Path, tmp_path: Path) ->
     """A known checkpoint `here`, whose download gives the file at the returned path."""
     monkeypatch.setenv("ASDZOO_CACHE", str(tmp_path / "asdzoo"))
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: None)
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", lambda *_, **__: SimpleNamespace(etag=None))
     entry = checkpoints.Known(
         encoder="beats",
         file="beats.pt",

@@ -173,18 +173,39 @@ def test_without_a_connection_each_reason_is_said_once(
     assert "model.bin and settings.json of https://huggingface.co/some/one into one folder" in said
 
 
-def test_a_site_that_was_not_reached_is_not_waited_for_again(sites: tuple[Hub, Hub], monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub.errors import LocalEntryNotFoundError
+def test_a_site_that_is_not_reached_is_asked_once(sites: tuple[Hub, Hub], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
 
-    waited: list[str] = []
+    def unreachable(url: str, **_: Any) -> None:
+        asked.append(url)
+        try:
+            raise OSError("Name or service not known")
+        except OSError as problem:
+            raise RuntimeError("the error of some HTTP library") from problem
 
-    def unreachable(repository: str, *_: Any, **__: Any) -> str:
-        waited.append(repository)
-        raise LocalEntryNotFoundError("An error happened while trying to locate the file on the Hub and ...")
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", unreachable)
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", unreachable)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: pytest.fail("it would be asked for half a minute"))
     silent: set[str] = set()
     for _ in range(2):
         with pytest.raises(AsdzooError, match=r"cannot fetch one from some/one and some/one at 127.*: no connection$"):
             fetch("one", silent=silent)
-    assert len(waited) == 2
+    assert len(asked) == 2
+
+
+def test_what_lies_here_needs_no_connection(sites: tuple[Hub, Hub], monkeypatch: pytest.MonkeyPatch) -> None:
+    path = fetch("one").path
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    came = fetch("one")
+    assert came.path == path
+    assert came.checked.startswith("SHA-256 as it was first fetched")
+
+
+def test_a_site_lost_in_the_middle_is_said(sites: tuple[Hub, Hub], monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    def lost(*_: Any, **__: Any) -> str:
+        raise LocalEntryNotFoundError("An error happened while trying to locate the file on the Hub and ...")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lost)
+    with pytest.raises(AsdzooError, match=r"some/one at 127.*: no connection$"):
+        fetch("one")

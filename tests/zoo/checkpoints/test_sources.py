@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,8 +32,8 @@ class Hub:
         path.write_bytes(self.gives[repository])
         return str(path)
 
-    def told(self, url: str, **_: Any) -> None:
-        raise ConnectionError(url)
+    def told(self, url: str, **_: Any) -> SimpleNamespace:
+        return SimpleNamespace(etag=None)
 
     def cached(self, repository: str, file: str, **_: str) -> str | None:
         path = self.folder / repository / file
@@ -175,3 +176,14 @@ def test_the_tables_are_legible_on_eighty_columns(
         assert re.search(rf"│ {name} +│ {re.escape(entry.shown_size)} +│ {re.escape(entry.licence)} ", said), name
         assert re.search(rf"│ {re.escape(entry.repository)}, or", said), name
     assert max(map(len, said.splitlines()[:-1])) <= 80
+
+
+def test_of_several_names_each_is_tried(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    hub.gives = {"first/other": b"?"}
+    assert main(["weights", "fetch", "one", "other"]) == 2
+    said = capsys.readouterr()
+    assert "other/model.safetensors: 1 bytes" in said.out
+    assert "error: not fetched: one\n" in said.err
+    assert "hint: asdzoo weights fetch one;" in said.err
+    assert main(["weights", "fetch", "other", "othr"]) == 2
+    assert "unknown checkpoint 'othr'" in capsys.readouterr().err
