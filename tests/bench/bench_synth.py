@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from zoo.data.synth import challenge
 from zoo.data.synth.challenge import Recording
-from zoo.data.synth.recording import Take, record
+from zoo.data.synth.recording import record
 from zoo.data.synth.sources import F32, F64, RATE
 
 
@@ -84,8 +84,7 @@ def judge(scores: F64, test: list[Recording]) -> tuple[float, float, float]:
 
 def render(recording: Recording) -> F32:
     rng = np.random.default_rng(np.random.SeedSequence(recording.entropy))
-    take = Take(recording.machine, recording.setting, recording.domain, recording.fault, recording.strength, recording.seconds)
-    clip = record(take, rng)
+    clip = record(recording.take, rng)
     return (clip / np.float32(32768)).astype(np.float32)
 
 

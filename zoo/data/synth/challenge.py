@@ -21,16 +21,16 @@ import numpy as np
 import soundfile
 
 from zoo.data.names import Domain, Label
+from zoo.data.synth.damage import ANY_MACHINE, worse
 from zoo.data.synth.fleet import DEV, EVAL
 from zoo.data.synth.machines import Fault, Setting
 from zoo.data.synth.recording import Machine, Take, record, record_in_room
-from zoo.data.synth.sessions import ANY_MACHINE
+from zoo.data.synth.sessions import DAYS
 from zoo.data.synth.sources import RATE
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import whole_folder, write_text
 from zoo.progress import Progress, unseen
 
-DRIFT = 2.0  # dB, of sessions
 Size = Literal["tiny", "small", "full"]
 
 YEAR_FOLDERS = {1: "dcase2024t2", 2: "dcase2026t2"}  # by channels: the challenge has two since 2026
@@ -46,13 +46,11 @@ class _Extent:
     target_train: int
     test: int  # for each of source and target, normal and anomaly
     seconds: float | None  # None = 10, or 12 for the toy vehicles
-    sessions: bool = (
-        True  # clips differ by session, damage is also that of any machine (tiny is as in 0.1: goldens stand on it)
-    )
+    varied: bool = True  # recordings differ by day and clip, damage is also that of any machine; tiny is as in 0.1
 
 
 _EXTENTS = {
-    "tiny": _Extent(("Fan", "Gearbox"), ("RoboticArm",), 24, 4, 6, 2.0, sessions=False),
+    "tiny": _Extent(("Fan", "Gearbox"), ("RoboticArm",), 24, 4, 6, 2.0, varied=False),
     "small": _Extent(
         ("Bearing", "Gearbox", "Slider", "ToyTrain", "Valve"), ("HairDryer", "RoboticArm", "Scanner"), 100, 10, 25, 4.0
     ),
@@ -74,8 +72,14 @@ class Recording:
     fault: Fault | None
     strength: float
     entropy: tuple[int, ...]  # of its random numbers, whatever thread makes it and whenever
+    day: tuple[int, ...]  # of those that all recordings of one day have
     seconds: float
     channels: int = 1
+
+    @property
+    def take(self) -> Take:
+        """What is recorded, without its name and place on disk."""
+        return Take(self.machine, self.setting, self.domain, self.fault, self.strength, self.seconds, self.day)
 
 
 def write_challenge(
@@ -127,10 +131,15 @@ def plan(size: Size, subset: str, seed: int, channels: int = 1) -> dict[Machine,
     extent = _EXTENTS[size]
     fleet, chosen = (DEV, extent.dev) if subset == "dev_data" else (EVAL, extent.evaluation)
     machines = [machine for machine in fleet if not chosen or machine.name.removeprefix("Synth") in chosen]
-    if extent.sessions:
-        machines = [replace(machine, drift=DRIFT, faults=machine.faults + ANY_MACHINE) for machine in machines]
+    if extent.varied:
+        machines = [_varied(machine) for machine in machines]
     recordings = {machine: _recordings(machine, extent, seed, blind=subset == "eval_data") for machine in machines}
     return {machine: [replace(clip, channels=channels) for clip in clips] for machine, clips in recordings.items()}
+
+
+def _varied(machine: Machine) -> Machine:
+    """A machine whose recordings differ though it is healthy, and that has damage of any machine beside its own."""
+    return replace(machine, varied=True, faults=(*map(worse, machine.faults), *ANY_MACHINE))
 
 
 def _recordings(machine: Machine, extent: _Extent, seed: int, blind: bool) -> Iterator[Recording]:
@@ -138,6 +147,7 @@ def _recordings(machine: Machine, extent: _Extent, seed: int, blind: bool) -> It
     rng = np.random.default_rng(root)
     first = machine.first_index if blind else 1
     seconds = extent.seconds or machine.seconds
+    days = DAYS if machine.varied else 1
 
     def group(split: str, domain: Domain, label: Label, count: int, code: int) -> list[Recording]:
         """Clips of one domain and label: settings (and faults) in turn, strengths evenly from 0 to 1, in random order."""
@@ -146,7 +156,8 @@ def _recordings(machine: Machine, extent: _Extent, seed: int, blind: bool) -> It
         turns = rng.permutation(count)
         made = []
         for number in range(count):
-            setting = settings[turns[number] % len(settings)]
+            turn, place = divmod(int(turns[number]), len(settings))
+            setting = settings[place]
             stem = f"section_00_{domain}_{split}_{label}_{first + number:04d}"
             true = f"{stem}_{attribute_string(machine, setting)}"
             released = f"{stem}_noAttribute" if machine.hidden else true
@@ -154,7 +165,7 @@ def _recordings(machine: Machine, extent: _Extent, seed: int, blind: bool) -> It
             made.append(
                 Recording(
                     machine, split, released, true, domain, label, setting, fault, strengths[number],
-                    (*root, code, number), seconds,
+                    (*root, code, number), (*root, 7 + (domain == "target"), turn % days), seconds,
                 )
             )  # fmt: skip
         return made
@@ -183,10 +194,7 @@ def _blinded(recording: Recording, index: int) -> Recording:
 def _write_clip(recording: Recording, path: Path) -> None:
     rng = np.random.default_rng(np.random.SeedSequence(recording.entropy))
     make = record if recording.channels == 1 else record_in_room
-    samples = make(
-        Take(recording.machine, recording.setting, recording.domain, recording.fault, recording.strength, recording.seconds),
-        rng,
-    )
+    samples = make(recording.take, rng)
     soundfile.write(path, samples, RATE, subtype="PCM_16")
 
 

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.names import Domain
-from zoo.data.synth import sessions, sources
+from zoo.data.synth import damage, sources
 from zoo.data.synth.machines import Family, Fault, Setting
 from zoo.data.synth.room import Room, heard
+from zoo.data.synth.sessions import heard_on, machine_to_noise
 from zoo.data.synth.sources import F32, RATE
+from zoo.data.synth.surroundings import surrounding
 
 ROOM = Room((6.0, 5.0, 3.0), reverberation=0.1)  # a treated hall; a longer echo is more than windows of 64 ms can subtract
 MACHINE_PLACE = np.array([2.0, 2.0, 1.0])  # metres
@@ -46,7 +48,7 @@ class Machine:
     seconds: float = 10.0
     hidden: bool = False  # attributes are not told (2024: gearbox, slider, ToyTrain, ...)
     glued: bool = False  # weight15_BckgF instead of weight_15_Bckg_F
-    drift: float = 0.0  # dB, deviation of what a session's response adds to each third of an octave
+    varied: bool = False  # its recordings differ by day, and by more than their background noise
     first_index: int = 0  # the challenge counts from 1 in its development set and for some machines of the evaluation set
 
     def settings(self, domain: Domain) -> tuple[Setting, ...]:
@@ -72,6 +74,7 @@ class Take(NamedTuple):
     fault: Fault | None
     strength: float  # of the fault, 0 to 1
     seconds: float
+    day: tuple[int, ...] = (0,)  # entropy of what the recordings of one day have in common
 
     @property
     def place(self) -> str:
@@ -113,15 +116,18 @@ def _parts(take: Take, rng: np.random.Generator) -> tuple[F32, F32, float]:
     """The machine and the noise, both `(samples,)` at unit RMS, and the ratio between them in dB."""
     samples = round(take.seconds * RATE)
     amplitude = take.fault.amplitude(take.strength) if take.fault else 0.0
-    own = take.fault.name if take.fault and take.fault.name not in sessions.NAMES else None
+    own = take.fault.name if take.fault and take.fault.name not in damage.NAMES else None
     sound = take.machine.family.sound(take.setting, own, amplitude, samples, rng)
     if take.fault and own is None:
-        sound = sessions.altered(sound, take.fault.name, amplitude, rng)
-    if take.machine.drift:
-        sound = sessions.drifted(sound, take.machine.drift, rng)
-    sound = sources.unit(sound)
-    noise = background(PLACES[take.place], samples, rng)
-    return sound, noise, take.machine.snr[take.domain == "target"] + rng.normal(0, 1.0)
+        sound = damage.damaged(sound, take.machine.name, take.fault.name, amplitude, rng)
+    snr = take.machine.snr[take.domain == "target"]
+    if not take.machine.varied:
+        sound = sources.unit(sound)
+        return sound, background(PLACES[take.place], samples, rng), snr + rng.normal(0, 1.0)
+    day = np.random.default_rng(take.day)
+    sound = sources.unit(heard_on(sound, day, rng))
+    noise = surrounding(PLACES[take.place].slope, samples, day, rng)
+    return sound, noise, machine_to_noise(snr, day, rng)
 
 
 def _digital(mixture: F32) -> NDArray[np.int16]:
