@@ -5,6 +5,7 @@ machine; and the nearest clip of the same day knows that noise, which an average
 """
 
 import numpy as np
+from scipy import signal
 
 from zoo.data.synth import sources
 from zoo.data.synth.sessions import tilted
@@ -27,11 +28,18 @@ def surrounding(slope: float, samples: int, day: np.random.Generator, rng: np.ra
     swing = depth * rng.lognormal(0.0, OWN) * sources.slow_curve(rng, samples, knots)
     noise = noise * np.asarray(10 ** (swing / 20), np.float32)
     for _ in range(rng.poisson(EVENTS * day.exponential() * samples / RATE)):
-        center = _frequency(rng, 200.0)
-        envelope = sources.bursts(rng.random(1) * samples / RATE, rng.uniform(0.05, 0.6), samples)
-        level = np.float32(10 ** (rng.normal(0.0, 6.0) / 20))
-        noise = noise + level * envelope * sources.band_noise(rng, samples, center / 1.4, center * 1.4)
+        _add_event(noise, rng)
     return sources.unit(noise)
+
+
+def _add_event(noise: F32, rng: np.random.Generator) -> None:
+    """Somewhere in the noise, for 50 to 600 ms, a band about an octave wide rises and falls."""
+    center = _frequency(rng, 200.0)
+    hump = signal.windows.hann(min(int(rng.integers(5, 61)) * RATE // 100, len(noise))).astype(np.float32)
+    start = int(rng.integers(len(noise) - len(hump) + 1))
+    level = np.float32(10 ** (rng.normal(0.0, 6.0) / 20))
+    band = sources.band_noise(rng, len(hump), center / 1.4, center * 1.4)
+    noise[start : start + len(hump)] += level * hump * band
 
 
 def _frequency(rng: np.random.Generator, lowest: float) -> float:
