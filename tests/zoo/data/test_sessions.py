@@ -53,7 +53,11 @@ def test_two_clips_of_a_day_are_nearer_to_each_other_than_two_of_two_days() -> N
     healthy = wave()
 
     def clip(day: int, number: int) -> np.ndarray:
-        return bands(sessions.heard_on(healthy, np.random.default_rng([3, day]), np.random.default_rng([4, day, number])))
+        return bands(
+            sessions.heard_on(
+                healthy, np.ones(1, np.float32), np.random.default_rng([3, day]), np.random.default_rng([4, day, number])
+            )
+        )
 
     machine = np.array([[clip(day, number) for number in range(4)] for day in range(8)])
     noise = np.array([[bands(noise_of(day, number)) for number in range(4)] for day in range(8)])
@@ -111,7 +115,7 @@ def test_damaged_parts_are_few_bands_by_their_decibels_and_the_machines_own() ->
             )
             assert np.array_equal(one, again), "a damaged part sounds alike in every clip"
             moved = np.abs(bands(one) - bands(healthy))
-            assert 3.0 < moved.max() < 9.5
+            assert 2.0 < moved.max() < 9.5  # a third of an octave averages over a knot and its slopes
             assert np.median(moved) < 2.5
             seen.add(tuple(damage.signature(machine.name, fault.name)))
     assert len(seen) == 3 * len((*DEV, *EVAL))

@@ -125,7 +125,7 @@ def _parts(take: Take, rng: np.random.Generator) -> tuple[F32, F32, float]:
         sound = sources.unit(sound)
         return sound, background(PLACES[take.place], samples, rng), snr + rng.normal(0, 1.0)
     day = np.random.default_rng(take.day)
-    sound = sources.unit(heard_on(sound, day, rng))
+    sound = sources.unit(heard_on(sound, damage.state(take.machine.name, samples, day, rng), day, rng))
     noise = surrounding(PLACES[take.place].slope, samples, day, rng)
     return sound, noise, machine_to_noise(snr, day, rng)
 

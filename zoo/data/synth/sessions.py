@@ -15,18 +15,18 @@ OCTAVES = (60.0, 8000.0)  # Hz, between which responses and bands lie
 DAYS = 10  # of each domain: a mounting, a microphone put down anew, what goes on around; clips are cut out of long recordings
 DAY_RESPONSE = 1.5  # dB, deviation of each octave
 CLIP_RESPONSE = 0.7
-DAY_LEVEL = 4.0  # dB, deviation of the machine above the noise
-CLIP_LEVEL = 3.0  # likewise, with the heavy tails of Student's t
+DAY_LEVEL = 5.0  # dB, deviation of the machine above the noise
+CLIP_LEVEL = 2.0  # likewise, with the heavy tails of Student's t
 TAILS = 4.0  # its degrees of freedom
 LEAD = 8.0  # dB by which the machine is louder than its `snr` says: it is heard in fewer bands
 TILT = -3.0  # dB per octave: housings and distance take more of a machine's high frequencies
 LEAST, MOST = -12.0, 40.0  # dB, machine to noise: no clip is without either
 
 
-def heard_on(wave: F32, day: np.random.Generator, rng: np.random.Generator) -> F32:
-    """The machine as one clip of a day has it: the day's frequency response, the clip's, and the tilt of all."""
+def heard_on(wave: F32, state: F32, day: np.random.Generator, rng: np.random.Generator) -> F32:
+    """The machine in a `state` (gain of each bin) as one clip of a day has it: the day's response, the clip's, and the tilt."""
     fixed = response(len(wave), DAY_RESPONSE, day) * response(len(wave), CLIP_RESPONSE, rng)
-    return sources.through(wave, fixed * tilted(len(wave), TILT))
+    return sources.through(wave, fixed * tilted(len(wave), TILT) * state)
 
 
 def machine_to_noise(snr: float, day: np.random.Generator, rng: np.random.Generator) -> float:

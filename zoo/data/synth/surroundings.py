@@ -13,7 +13,7 @@ from zoo.data.synth.sources import F32, RATE
 
 FLATTER = 3.0  # dB per octave: the slope of a place is that of its ventilation, not of what people do in it
 COLOR = 1.5  # dB per octave, deviation of the slope from day to day
-OWN = 0.4  # share of a day's deviations that a clip adds
+OWN = 0.25  # share of a day's deviations that a clip adds
 PEAKS = 2  # broad ones of a day
 GUSTS = 4.0  # dB, deviation of how deep the level swings
 EVENTS = 2.0  # per second, in the mean; most days have fewer
