@@ -34,7 +34,7 @@ from fusion.search import USUAL, Setting
 from fusion.simplex import on_simplex, starts
 from fusion.storage import private, shared, written
 from zoo.data.years import OWN
-from zoo.errors import AsdzooError
+from zoo.errors import AsdzooError, listed
 from zoo.files import fingerprint
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ TRIALS = 512
 LABEL_BLIND: tuple[Sampler, ...] = ("qmc",)
 _BATCH = {"qmc": 128, "tpe": 32, "cmaes": 16}  # an adaptive sampler learns between batches
 PARTS = "summands"  # user attribute: what each machine adds to the (harmonic) mean, to carry a search on with
+MOST_NAMED = 8  # machines in the name of a study, of which a database takes 512 letters
 _LARGEST = 0.9999  # the gamma quantile of 1 is infinite
 
 Bar = Callable[[Iterable[int], int], Iterable[int]]  # counts trials, and how many there will be
@@ -224,8 +225,10 @@ def study_name(objective: Objective, sampler: Sampler, seed: int = 0, about: str
         for section, scores in zip(objective.sections, objective.scores, strict=True)
     ]
     vector = f"weights of {about}" if about else "weights"
-    without = f", {' and '.join(held_out)} held out" if held_out else ""
-    return f"{vector} by {sampler}{without} (seed {seed}, scores {fingerprint([objective.systems, objective.year, digests])})"
+    without = f", {listed(held_out, MOST_NAMED)} held out" if held_out else ""
+    unnamed = [list(held_out)] if len(held_out) > MOST_NAMED else []
+    marks = fingerprint([objective.systems, objective.year, digests, *unnamed])
+    return f"{vector} by {sampler}{without} (seed {seed}, scores {marks})"
 
 
 def parameter(system: str) -> str:

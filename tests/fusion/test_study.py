@@ -190,6 +190,14 @@ def test_other_scores_are_another_study() -> None:
     assert study_name(first, "qmc") != study_name(second, "qmc")
 
 
+def test_many_machines_held_out_have_a_name_of_their_own_all_the_same() -> None:
+    many = [f"machine_with_a_long_name_{index}" for index in range(60)]
+    names = [study_name(objective(), "tpe", held_out=held_out) for held_out in (many, many[:50], many[:8], many[:7])]
+    assert len(set(names)) == 4
+    assert max(map(len, names)) < 512
+    assert "and 52 more held out" in names[0]
+
+
 def test_settings_begin_with_the_usual_and_equal_weights() -> None:
     usual, equal, *others = Studies().settings(10, grouped=True)
     assert usual.temperature == 0.06
