@@ -159,6 +159,7 @@ class TaskInfo(Record):
     untrained: bool = False
     stopped: int | None = None  # the step at which its share of a budget was over
     went_in: dict[str, str] = {}  # fingerprints of what the training depends on; empty in runs of 0.1
+    weights: dict[str, str] = {}  # checkpoints that are named by a path -> hash of their content
     versions: Versions = {}  # what trained it; empty in runs of 0.1
 
 

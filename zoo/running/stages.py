@@ -20,6 +20,7 @@ from zoo.running.embeddings import Embeddings
 from zoo.running.going_on import earlier_state
 from zoo.running.limits import Limit
 from zoo.running.own_files import load_weights, read_checkpoint, save_checkpoint, save_weights
+from zoo.running.own_weights import own_weights, require_same_weights
 from zoo.running.plan import Task, stamp
 from zoo.running.pseudo_files import with_pseudo_labels
 from zoo.running.records import TaskInfo, changed_versions, joined_versions, versions_now
@@ -47,10 +48,11 @@ def train(
 
     A network that needs no training is used as it is: there is no checkpoint, and weights only if it has something to keep.
 
-    Raises: AsdzooError from training, or when a clip of the task is not in the store.
+    Raises: AsdzooError from training, when a clip of the task is not in the store, or when a checkpoint's file has changed.
     """
     before = _known(folder, hooks)
     if folder.trained and before is not None:
+        require_same_weights(before, task.system)
         return before.cost
     limit, name = limit or Limit(), f"{task.system.name} ({task.group})"
     task = with_pseudo_labels(task, folder.path, store, accelerator.device)
@@ -73,6 +75,7 @@ def train(
         untrained=network.untrained,
         cost=cost,
         went_in=task.went_in,
+        weights=own_weights(task.system),
         versions=joined_versions([before.versions if before and goes_on else {}, {} if done else versions_now()]),
     )
     record.write(folder.record)

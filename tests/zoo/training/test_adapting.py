@@ -197,6 +197,46 @@ def test_every_encoder_can_be_adapted_from_its_checkpoint(name: str, data: Path,
     assert not np.array_equal(heard, plain)
 
 
+def test_another_checkpoint_under_the_same_path_is_an_error(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = registry.module("encoder", "beats").ENCODER
+    file, run = tmp_path / "weights.safetensors", tmp_path / "run"
+
+    def write(seed: int) -> None:
+        torch.manual_seed(seed)
+        encoder = kind(kind.sizes.model_validate(dict(kind.tiny)))
+        save_file({key: value.contiguous() for key, value in encoder.state_dict().items()}, file)
+
+    write(0)
+    system = {"base": "beats_frozen_tiny", "description": "mine", "model": {"init": "checkpoint", "weights": str(file)}}
+    system["model"] |= {"sizes": dict(kind.tiny)}  # type: ignore[operator]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(system))
+    arguments = [
+        "train-all",
+        "--data",
+        str(data),
+        "--run",
+        str(run),
+        "--systems",
+        str(tmp_path / "mine.yaml"),
+        "--device",
+        "cpu",
+    ]
+    assert main(arguments) == 0
+    first = scores(run, "mine")
+    assert main(arguments) == 0
+    write(1)
+    capsys.readouterr()
+    assert main(arguments) == 2
+    said = words(capsys.readouterr().err)
+    assert "weights.safetensors is another file than mine (all) was made with" in said
+    assert "name another folder with --run" in said
+    file.unlink()  # what is made already needs it no more
+    assert main(arguments) == 0
+    assert np.array_equal(scores(run, "mine"), first)
+
+
 @pytest.mark.parametrize("name", ["log_mel_knn", "beats_eat_tiny", "han_tiny"])
 def test_a_system_without_one_encoder_cannot_be_adapted(
     name: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
