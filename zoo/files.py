@@ -41,7 +41,11 @@ def require_plain_name(kind: str, name: str, hint: str) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well it becomes `path`, otherwise it vanishes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=path.suffix, dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=".partial-", suffix=path.suffix, dir=path.parent)
+    except OSError as problem:
+        problem.filename = str(path)
+        raise
     os.close(handle)
     aside = Path(name)
     try:
@@ -70,7 +74,11 @@ def _flush(path: Path) -> None:
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path`; when the block ends well it replaces `path`, otherwise it vanishes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
+    try:
+        aside = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
+    except OSError as problem:
+        problem.filename = str(path)
+        raise
     try:
         yield aside
         aside.chmod(0o755)
@@ -80,6 +88,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             shutil.rmtree(path)
         aside.replace(path)
+    except OSError as problem:
+        if str(problem.filename or "").startswith(str(aside)):  # a full disk is told by the name that the user knows
+            problem.filename = str(path)
+        raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -1,5 +1,8 @@
 """Files are whole or absent."""
 
+import errno
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -90,3 +93,23 @@ def test_a_name_that_would_write_an_odd_file(name: str) -> None:
     with pytest.raises(AsdzooError, match="is no name for an ensemble") as raised:
         require_plain_name("an ensemble", name, "another one")
     assert raised.value.message.isprintable()
+
+
+@pytest.mark.parametrize("writing", [whole_file, whole_folder])
+def test_a_disk_that_refuses_is_told_by_the_name_that_the_user_knows(
+    writing: Callable[[Path], AbstractContextManager[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.csv"
+
+    def refuse(*_: object, **named: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / ".partial-123"))
+
+    with pytest.raises(OSError, match="No space left") as full, writing(path) as aside:
+        raise OSError(errno.ENOSPC, "No space left on device", str(aside))
+    assert full.value.filename == str(path)
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(OSError, match="Read-only") as locked, writing(path):
+        pass
+    assert locked.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []

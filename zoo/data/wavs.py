@@ -1,5 +1,6 @@
 """One whole recording in memory, and what is wrong with it; `zoo.data.decoding` reads it block by block."""
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +56,13 @@ def read_wav(path: Path) -> Recording:
 
 
 def write_wav(path: Path, samples: npt.NDArray[Any], rate: int) -> None:
-    """Write samples (frames,) or (frames, channels) at a rate (Hz): int16 as it is, anything else as 32-bit floats."""
-    soundfile.write(path, samples, rate, subtype="PCM_16" if samples.dtype == np.int16 else "FLOAT")
+    """Write samples (frames,) or (frames, channels) at a rate (Hz): int16 as it is, anything else as 32-bit floats.
+
+    Raises: OSError when the disk is full or read-only, which libsndfile does not say.
+    """
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format="WAV", subtype="PCM_16" if samples.dtype == np.int16 else "FLOAT")
+    path.write_bytes(buffer.getbuffer())
 
 
 def seconds_said(path: Path) -> float | None:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-import soundfile
 
 from zoo.data.names import Domain, Label
 from zoo.data.synth.damage import ANY_MACHINE, worse
@@ -27,6 +26,7 @@ from zoo.data.synth.machines import Fault, Setting
 from zoo.data.synth.recording import Machine, Take, record, record_in_room
 from zoo.data.synth.sessions import DAYS
 from zoo.data.synth.sources import RATE
+from zoo.data.wavs import write_wav
 from zoo.errors import AsdzooError, unknown_name
 from zoo.files import whole_folder, write_text
 from zoo.progress import Progress, unseen
@@ -194,8 +194,7 @@ def _blinded(recording: Recording, index: int) -> Recording:
 def _write_clip(recording: Recording, path: Path) -> None:
     rng = np.random.default_rng(np.random.SeedSequence(recording.entropy))
     make = record if recording.channels == 1 else record_in_room
-    samples = make(recording.take, rng)
-    soundfile.write(path, samples, RATE, subtype="PCM_16")
+    write_wav(path, make(recording.take, rng), RATE)
 
 
 def _write_attributes(path: Path, machine: Machine, recordings: list[Recording], blind: bool) -> None:
