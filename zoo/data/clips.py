@@ -186,7 +186,12 @@ def _odd(clips: Sequence[Clip]) -> Iterator[Problem]:
         of_it = [clip for clip in learnt if clip.machine == machine]
         what = "is an anomaly" if len(of_it) == 1 else f"and {len(of_it) - 1} more are anomalies"
         yield Problem("warning", of_it[0].path, f"{what} among the training recordings, which are learnt as normal")
-    for folder in dict.fromkeys(clip.machine_folder for clip in clips):
-        own = [clip for clip in clips if clip.machine_folder == folder]
+    beside: dict[Path, list[Clip]] = {}
+    for clip in clips:
+        beside.setdefault(clip.path.parent, []).append(clip)
+    machines: dict[Path, list[Clip]] = {}
+    for together in beside.values():
+        machines.setdefault(together[0].machine_folder, []).extend(together)
+    for folder, own in machines.items():
         if said := formulas([own[0].machine, *(clip.name for clip in own)]):
             yield Problem("warning", folder, said)
