@@ -15,20 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import AsdzooError
+from zoo.formulas import is_formula
 
 _NOT_IN_NAMES = set('/\\<>:"|?*,')  # separators, what some file systems refuse, and the comma of lists like `--systems a,b`
 _LONGEST_NAME = 100  # characters; `.partial-`, a suffix and UTF-8 still fit the 255 bytes of a file system
 
 
 def require_plain_name(kind: str, name: str, hint: str) -> None:
-    """Raises: AsdzooError for a name that would write a hidden file, one in another folder, or one that is hard to type."""
+    """Refuse a name that would write a hidden file or one in another folder, is hard to type, or that a spreadsheet would run.
+
+    Raises: AsdzooError with `hint`.
+    """
     reason = ""
     if not name.strip("."):
         reason = "it is empty" if not name else "it is a folder's"
-    elif name.startswith((".", "-")):
-        reason = f"it begins with {name[0]}"
     elif name != name.strip() or name.endswith("."):
         reason = "it begins or ends with a space or a dot"
+    elif name.startswith(".") or is_formula(name):
+        reason = f"it begins with {name[0]}"
     elif odd := [letter for letter in name if letter in _NOT_IN_NAMES or not letter.isprintable()]:
         reason = f"{odd[0]!a} is in it"
     elif len(name) > _LONGEST_NAME:

@@ -78,6 +78,8 @@ def test_a_plain_name(name: str) -> None:
         "a\\b",
         "/",
         "-x",
+        "=x",
+        "@x",
         " x",
         "x ",
         "x.",
