@@ -111,7 +111,8 @@ def beside_papers(rows: Sequence[Beside]) -> Table:
         ]
         for one in rows
     ]
-    columns = ["system", "set", "machine", "figure", "ours", "95 % interval", "published", "it lies", "source"]
+    between = "95 % interval" if all(one.spread is None for one in rows) else "95 % interval, or spread"
+    columns = ["system", "set", "machine", "figure", "ours", between, "published", "it lies", "source"]
     return table("Beside what papers report", columns, shown)
 
 

@@ -33,7 +33,7 @@ SIZES = {  # of a network for ten classes, and what of it is trained
     "log_mel_quantiles_knn": (0, 0),
     "log_mel_stats_knn": (0, 0),
     "mobilenet": (700_490, 700_490),
-    "multi_resolution_cnn": (5_466_960, 5_303_120),
+    "multi_resolution_cnn": (5_630_800, 5_548_880),
     "nf_cdee": (6_595_193, 6_595_193),
     "qwen_audio": (650_606_080, 15_741_440),
     "unispeech_sat_frozen": (94_370_944, 0),

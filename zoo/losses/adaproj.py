@@ -1,10 +1,11 @@
 """AdaProj: an embedding is pulled towards a sub-space of its class, anywhere in it, instead of towards a centre.
 
-Source: Wilkinghoff, AdaProj, DCASE Workshop 2024, of which the abstract was at hand: class-specific sub-spaces in place of
-class centres, and an adaptive scale. Open are therefore
-- the logit, here the cosine of the angle between the embedding and its projection onto the sub-space;
-- the scale, here that of AdaCos with one term for each class, in training steps, without gradient;
-- the dimensions of a sub-space, 32, and that the sub-spaces stay where they are, as the same author's centres do.
+Source: Wilkinghoff, AdaProj, DCASE Workshop 2024 (arXiv 2403.14179), by its abstract and a public code that bears the
+author's name (ASDKit): the logit is the cosine of the angle between the embedding and its projection; the scale is that
+of AdaCos, with one term for each class; a sub-space has 32 dimensions, is drawn at random, and stays where it is.
+
+That code projects by 32 random unit vectors, which are nearly at right angles in many dimensions, and not quite; here they are
+orthonormal, so that it is the projection in any.
 """
 
 import math
@@ -20,7 +21,7 @@ from zoo.losses.arcface import unit
 
 
 class Config(LossConfig):
-    """All open, see above."""
+    """Of which loss, and how."""
 
     name: Literal["adaproj"] = "adaproj"
     dimensions: PositiveInt = 32  # of each class's sub-space; at most half of the embedding's
@@ -33,7 +34,7 @@ class AdaProj(Loss):
     """Cross-entropy of softmax(s cos), mean over the batch.
 
     The scale starts at sqrt(2) log(classes - 1). If it is dynamic, each training step sets it to log B / cos(min(pi / 4, median
-    angle to the own sub-space)); B is the batch mean of the sum of exp(s cos) over all classes.
+    angle to the own sub-space)); B is the batch mean of the sum of exp(s cos) over all classes, the own class counting 1.
 
     Shape: embeddings (batch, dim), labels int64 (batch,) or shares (batch, classes) -> scalar.
     """
@@ -67,7 +68,7 @@ class AdaProj(Loss):
     @torch.no_grad()
     def _follow(self, cosines: Tensor, shares: Tensor) -> None:
         own = (shares * cosines.clamp(0, 1 - 1e-7).acos()).sum(1) / shares.sum(1)
-        total = torch.logsumexp((self.scale * cosines).flatten(), dim=0) - math.log(len(cosines))
+        total = torch.logsumexp(torch.where(shares < 1, self.scale * cosines, 0.0).flatten(), dim=0) - math.log(len(cosines))
         median = torch.quantile(own, 0.5)
         self.scale.copy_((total / torch.cos(median.clamp_max(math.pi / 4))).clamp(1.0, self.config.cap))
 

@@ -8,12 +8,13 @@ Sources
     unlabeled conditions, 2024: spectrograms of several resolutions; the sub-space loss, one on the embedding of each branch.
     [FeatEx] Wilkinghoff, Self-supervised learning for anomalous sound detection, ICASSP 2024: embeddings of branches are
     exchanged between clips, and the network has to tell which clips they were from.
-    Of both the abstracts and public summaries were at hand, so that these are open:
-- the windows (256, 1024 and 4096 samples), and that the hop is half of one;
-- FeatEx for more than two branches: the first branch stays, all others come from the other clip;
-- its classes: three for each class, "both", "the first branch" and "the others"; a clip that is exchanged has half of each of
-  the latter two, from two clips, any other has the first one whole;
-- its share: half of the clips; its loss: like that of the whole, but with centres that are learned.
+    [ASDKit] Fujimura et al., ASDKit, 2025 (arXiv 2507.10264), and its public code: windows of 256, 1024 and 4096 samples with
+    hops of half of them; losses of branches and of FeatEx have learned centres, that of the whole fixed ones; FeatEx with a
+    class for each branch.
+The abstracts and public code were at hand (github.com/wilkinghoff/ssl4asd, by which FeatEx with two branches is the same):
+- half of the clips are exchanged: the first branch stays, each other branch comes from a clip of its own draw;
+- with B branches each class becomes B + 1. A clip that is left alone is of the first one; one that is exchanged has a share of
+  1 / B in each of the others, the first branch's class, the second branch's class, ..., each of the clip the branch is from.
 """
 
 import torch
@@ -36,7 +37,7 @@ METADATA = Words(("spectrogram", "spectrum"), (), ("CNN",))
 class FeatExConfig(Frozen):
     """Embeddings of branches are exchanged between clips, in training."""
 
-    probability: float = Field(0.5, ge=0, le=1)  # of a clip; open
+    probability: float = Field(0.5, ge=0, le=1)  # of a clip
     loss: LossBlock = sc_adacos.Config(trainable=True)
 
 
@@ -55,6 +56,7 @@ class Config(Frozen):
     units: PositiveInt = 2
     loss: LossBlock = sc_adacos.Config()  # of the whole and of each branch
     subspace_loss: bool = True  # whether each branch has a loss of its own
+    subspace_trainable: bool = True  # whether the centres of these are learned [ASDKit]
     featex: FeatExConfig | None = None
 
 
@@ -71,10 +73,13 @@ class MultiResolutionCNN(Network):
             front_end = StftMagnitude(window, max(1, window // 2))
             self.branches[f"spectrogram_{window}"] = SpectrogramBranch(of_branch, front_end, window // 2 + 1)
         self.dim = config.dim * len(self.branches)
-        dims = {"whole": self.dim, **(dict.fromkeys(self.branches, config.dim) if config.subspace_loss else {})}
-        self.heads = nn.ModuleDict({name: losses.build(config.loss, dim, classes) for name, dim in dims.items()})
+        self.heads = nn.ModuleDict({"whole": losses.build(config.loss, self.dim, classes)})
+        if config.subspace_loss:
+            learned = {"trainable": True} if config.subspace_trainable else {}
+            of_each = config.loss.model_copy(update=learned)
+            self.heads.update({name: losses.build(of_each, config.dim, classes) for name in self.branches})
         if config.featex is not None:
-            self.exchanged_head = losses.build(config.featex.loss, self.dim, 3 * classes)
+            self.exchanged_head = losses.build(config.featex.loss, self.dim, (len(self.branches) + 1) * classes)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.register_parameter("bias", None)  # no bias terms, as in dual_branch_cnn
@@ -98,17 +103,19 @@ class MultiResolutionCNN(Network):
 
 
 def exchanged(parts: list[Tensor], shares: Tensor, probability: float) -> tuple[Tensor, Tensor]:
-    """FeatEx: some clips keep their first branch's embedding, the others come from another clip of the batch.
+    """FeatEx: some clips keep their first branch's embedding, each other branch's comes from another clip of the batch.
 
     Shape: embeddings (batch, dim) of each branch and shares of classes (batch, classes) -> (batch, branches x dim) and shares
-    (batch, 3 x classes) of "both", "the first branch" and "the others".
+    (batch, (1 + branches) x classes) of "left alone" and of each branch.
     """
-    partner = torch.randperm(len(shares), device=shares.device)
-    chosen = torch.rand(len(shares), 1, device=shares.device) < probability
-    others = [torch.where(chosen, part[partner], part) for part in parts[1:]]
+    count, device = len(shares), shares.device
+    chosen = torch.rand(count, 1, device=device) < probability
+    sources = [torch.arange(count, device=device), *(torch.randperm(count, device=device) for _ in parts[1:])]
+    embeddings = [torch.where(chosen, part[source], part) for part, source in zip(parts, sources, strict=True)]
     nothing = torch.zeros_like(shares)
-    apart = torch.cat([nothing, shares / 2, shares[partner] / 2], dim=1)
-    return torch.cat([parts[0], *others], dim=1), torch.where(chosen, apart, torch.cat([shares, nothing, nothing], dim=1))
+    apart = torch.cat([nothing, *(shares[source] / len(parts) for source in sources)], dim=1)
+    whole = torch.cat([shares, *(nothing for _ in parts)], dim=1)
+    return torch.cat(embeddings, dim=1), torch.where(chosen, apart, whole)
 
 
 def build(config: Config, shape: InputShape, classes: int) -> MultiResolutionCNN:

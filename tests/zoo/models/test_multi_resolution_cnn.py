@@ -1,7 +1,9 @@
 """The multi-resolution CNN: its branches are those of the dual-branch CNN, each has a loss, and FeatEx is what it says."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -36,7 +38,7 @@ def test_its_branches_have_the_sizes_of_the_dual_branch_cnn() -> None:
     assert parameters(net.branches["spectrogram_1024"]) == parameters(dual.get_submodule("spectrogram"))
     assert net.dim == 4 * 128
     assert parameters(net.heads) == 16 * 2 * (512 + 4 * 128)
-    assert parameters(net.exchanged_head) == 16 * 3 * 2 * 512
+    assert parameters(net.exchanged_head) == 16 * 5 * 2 * 512
     assert not any("bias" in name for name, _ in net.named_parameters())
 
 
@@ -54,30 +56,44 @@ def test_the_embedding_is_all_branches_side_by_side() -> None:
 
 
 @pytest.mark.parametrize("mixed", [False, True])
-def test_featex_exchanges_all_but_the_first_branch(mixed: bool) -> None:
+@pytest.mark.parametrize("branches", [2, 3])
+def test_featex_exchanges_all_but_the_first_branch(branches: int, mixed: bool) -> None:
+    """Row by row in numpy: a class for clips that are left alone, and one for each branch, of the clip that it is from."""
     torch.manual_seed(3)
-    parts = [torch.randn(40, 2) for _ in range(3)]
+    parts = [torch.randn(40, 2) for _ in range(branches)]
     shares = soft(torch.arange(40) % 5, 5)
     shares = 0.7 * shares + 0.3 * shares.flip(0) if mixed else shares
-    embeddings, labels = exchanged(parts, shares, 0.5)
-    assert torch.equal(embeddings[:, :2], parts[0])
-    torch.testing.assert_close(labels.sum(1), torch.ones(40))
-    stayed = 0
+    embeddings, labels = (value.numpy() for value in exchanged(parts, shares, 0.5))
+    assert labels.shape == (40, (1 + branches) * 5)
+    known = shares.numpy()
+    alone, sources = 0, []
     for row in range(40):
-        source = next(other for other in range(40) if torch.equal(parts[1][other], embeddings[row, 2:4]))
-        assert torch.equal(embeddings[row, 4:], parts[2][source])
-        both, first, others = labels[row].split(5)
-        if both.any():
-            stayed += 1
-            assert source == row
-            assert torch.equal(both, shares[row])
-            assert not first.any()
-            assert not others.any()
+        rows = [
+            int(np.flatnonzero((part.numpy() == embeddings[row, 2 * at : 2 * at + 2]).all(1))[0])
+            for at, part in enumerate(parts)
+        ]
+        assert rows[0] == row
+        wanted = np.zeros((1 + branches, 5))
+        if labels[row, :5].any():
+            alone += 1
+            assert rows == [row] * branches
+            wanted[0] = known[row]
         else:
-            assert torch.equal(first, shares[row] / 2)
-            assert torch.equal(others, shares[source] / 2)
-    assert 8 < stayed < 32
+            sources.append(rows)
+            for at, source in enumerate(rows):
+                wanted[1 + at] = known[source] / branches
+        np.testing.assert_allclose(labels[row], wanted.ravel(), rtol=1e-6)
+    assert 8 < alone < 32
+    assert branches == 2 or any(rows[1] != rows[2] for rows in sources)
     assert not exchanged(parts, shares, 0.0)[1][:, 5:].any()
+
+
+def test_centres_of_branches_are_learned_and_those_of_the_whole_are_not() -> None:
+    def learned(net: MultiResolutionCNN) -> dict[str, bool]:
+        return {name: any(value.requires_grad for value in head.parameters()) for name, head in net.heads.items()}
+
+    assert learned(network()) == {"whole": False, "spectrum": True, "spectrogram_256": True, "spectrogram_512": True}
+    assert not any(learned(network(subspace_trainable=False)).values())
 
 
 def test_nothing_is_exchanged_but_in_training() -> None:
@@ -114,3 +130,21 @@ def test_what_cannot_be(samples: int | None, options: dict[str, Any], said: str,
     with pytest.raises(AsdzooError, match=said) as caught:
         build(Config(**{**SMALL, "featex": FeatExConfig(), **options}), InputShape(16000, samples), 3)
     assert hint in caught.value.hint
+
+
+def test_recipes_of_asdkit_differ_in_what_their_names_say() -> None:
+    """Each is named in the table of docs/baselines.md, and has the losses of its name."""
+    page = (Path(__file__).parents[3] / "docs" / "baselines.md").read_text()
+    settings = ["model.dim=8", "model.width=8", "model.channels=[4, 8]", "model.units=1", "input.seconds=1.0"]
+    found: dict[str, list[str]] = {}
+    for name in [name for name in ablation_paths() if name.startswith("asdkit_")]:
+        assert f"`{name}`" in page
+        if name not in ("asdkit_beats", "asdkit_eat"):
+            net = load_system(name, settings).build_network(["a", "b"], 0)
+            found[name.removeprefix("asdkit_")] = list(net.train().losses(waves(), torch.arange(6) % 2))  # type: ignore[operator]
+    one, more = ["whole"], ["whole", "spectrum", "spectrogram_1024"]
+    names = ("spec_adacos_fixed", "spec_adacos_fixed_no_mixup", "spec_scac_fixed", "spec_scac_trainable")
+    assert found == dict.fromkeys((*names, "multispec_scac_trainable"), one) | {
+        "spec_featex": ["whole", "featex"],
+        "spec_subspace_loss": more,
+    }
