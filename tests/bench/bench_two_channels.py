@@ -13,9 +13,12 @@ near alone.
 import argparse
 from pathlib import Path
 
+import yaml
+
 from fusion.evaluation import evaluate, less_than_best
 from submission.cli import main as asdzoo
 from zoo.running.folder import Run
+from zoo.systems import load_system
 
 RECIPES = {
     "asd26_frozen": "beats_frozen_tiny",
@@ -29,7 +32,7 @@ RECIPES = {
     "log_mel_pca": "log_mel_pca",
 }
 VIEWS = ("near", "subtracted")
-FROZEN = "base: beats_frozen_tiny\nmodel: {name: two_views, "
+FROZEN = "beats_frozen_tiny"
 
 
 def scored(folder: Path, systems: dict[str, str]) -> Run:
@@ -57,6 +60,12 @@ def row(run: Run, name: str, one: str, other: str) -> str:
     return f"| {name} | {spans} | {less.value:+.3f} ({less.interval.low:+.3f} .. {less.interval.high:+.3f}) |"
 
 
+def two_views(description: str, **of_model: object) -> str:
+    """The frozen system with a reference."""
+    model = {**load_system(FROZEN).config.model, "name": "two_views", **of_model}
+    return yaml.safe_dump({"base": FROZEN, "description": description, "input": {"reference": "far"}, "model": model})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -79,12 +88,11 @@ def main() -> None:
     file = folder / "adapter.safetensors"
     if not file.exists():
         steps = ["--steps", str(told.adapt), "--seconds", "2", "--device", "cpu"]
-        asdzoo(["adapt", "beats_frozen_tiny", "--data", str(folder / "data"), "--out", str(file), *steps])
-    both = "input: {reference: far}\n"
+        asdzoo(["adapt", FROZEN, "--data", str(folder / "data"), "--out", str(file), *steps])
     heard = {
-        "frozen": "base: beats_frozen_tiny\ndescription: near\n",
-        "frozen_difference": f"{FROZEN}difference: 0.5}}\n{both}description: difference\n",
-        "frozen_adapter": f"{FROZEN}difference: 0, adapter: {file}}}\n{both}description: adapter\n",
+        "frozen": f"base: {FROZEN}\ndescription: near\n",
+        "frozen_difference": two_views("difference", difference=0.5),
+        "frozen_adapter": two_views("adapter", difference=0, adapter=str(file)),
     }
     run = scored(folder, heard)
     lines = [row(run, f"{other} against near", "frozen", other) for other in heard if other != "frozen"]
