@@ -1,33 +1,36 @@
-"""SIGTERM while a network is trained: the step is taken to its end and kept, if that takes no longer than a scheduler waits.
+"""SIGTERM or Ctrl-C while a network is trained: the step is taken to its end and kept, if that takes no longer than a moment.
 
-Slurm, containers and systemd send SIGTERM some seconds before they kill. What was to happen at the signal happens after the
-step; or at once, when the step takes too long for that or a second signal comes.
+Slurm, containers and systemd send SIGTERM some seconds before they kill, and a person who types Ctrl-C is told that the same
+command goes on from here. What was to happen at the signal happens after the step; or at once, when the step takes too long for
+that or a second signal comes.
 """
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
 SECONDS = 5.0  # that a step, and what is kept of it, may take after the signal
+ENDS = (signal.SIGTERM, signal.SIGINT)
 Handler = Callable[[int, FrameType | None], object]
 
 
 class Ending:
-    """Whether a training is to end after this step."""
+    """Whether a training is to end after this step; `then` is what each signal was to do."""
 
-    def __init__(self, then: Handler, seconds: float) -> None:
+    def __init__(self, then: Mapping[int, Handler], seconds: float) -> None:
         self.asked = False
         self._then, self._seconds = then, seconds
+        self._number = 0  # of the signal that came
         self._alarm: Handler | int | None = signal.SIG_DFL  # handler of SIGALRM before the signal
 
-    def ask(self, _: int, frame: FrameType | None) -> None:
-        """The handler of SIGTERM."""
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        """The handler of these signals."""
         if self.asked:
             self._go(frame)
         else:
-            self.asked = True
+            self.asked, self._number = True, number
             self._alarm = signal.signal(signal.SIGALRM, lambda _, frame: self._go(frame))
             signal.setitimer(signal.ITIMER_REAL, self._seconds)
 
@@ -38,7 +41,7 @@ class Ending:
 
     def _go(self, frame: FrameType | None) -> None:
         self.forget()
-        self._then(signal.SIGTERM, frame)
+        self._then[self._number](self._number, frame)
 
     def forget(self) -> None:
         """Be as before the signal."""
@@ -50,21 +53,21 @@ class Ending:
 
 @contextmanager
 def after_the_step(seconds: float = SECONDS) -> Iterator[Ending]:
-    """While the block runs, SIGTERM only asks, for up to `seconds`; the block calls `go` when it has kept what it has.
+    """While the block runs, the signals only ask, for up to `seconds`; the block calls `go` when it has kept what it has.
 
-    Nothing changes where SIGTERM has no Python handler (then it is the caller's matter), outside of the main thread, and on
+    Nothing changes for one that has no Python handler (then it is the caller's matter), outside of the main thread, and on
     systems without timers.
     """
-    before = signal.getsignal(signal.SIGTERM)
-    here = threading.current_thread() is threading.main_thread()
-    if not (here and callable(before) and hasattr(signal, "setitimer")):
-        yield Ending(lambda number, frame: None, seconds)
-        return
+    here = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
+    handlers = {number: signal.getsignal(number) for number in ENDS} if here else {}
+    before: dict[int, Handler] = {number: handler for number, handler in handlers.items() if callable(handler)}
     ending = Ending(before, seconds)
-    signal.signal(signal.SIGTERM, ending.ask)
     try:
+        for number in before:
+            signal.signal(number, ending.ask)
         yield ending
         ending.go()  # of a signal behind the last step
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         ending.forget()

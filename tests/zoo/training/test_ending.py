@@ -1,4 +1,4 @@
-"""SIGTERM waits for the step, but not for long."""
+"""SIGTERM and Ctrl-C wait for the step, but not for long."""
 
 import os
 import signal
@@ -73,6 +73,25 @@ def test_the_end_of_the_step_or_at_once(block: Callable[[list[str]], None], want
 def test_a_signal_behind_the_last_step_is_not_lost() -> None:
     with pytest.raises(EndedError), after_the_step():
         signal.raise_signal(signal.SIGTERM)
+
+
+def _interrupted(reached: list[str]) -> None:
+    with after_the_step() as ending:
+        signal.raise_signal(signal.SIGINT)
+        reached.append("end of the step")
+        ending.go()
+
+
+def test_ctrl_c_waits_for_the_step_as_well() -> None:
+    reached: list[str] = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _interrupted(reached)
+        assert reached == ["end of the step"]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("default", [signal.SIG_DFL, signal.SIG_IGN])
