@@ -176,7 +176,7 @@ def missing_recordings(table: PaperTable, data: Path) -> str:
         for machine in table.machines
         if not all((machine, section, split) in there for section in table.sections for split in ("train", "test"))
     ]
-    return f"{data} does not hold all of {table.said}: {listed(absent)} is missing in whole or in part" if absent else ""
+    return f"{data} does not hold all of {table.said}; missing, in whole or in part: {listed(absent)}" if absent else ""
 
 
 def to_fetch(table: PaperTable) -> list[str]:
