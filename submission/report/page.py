@@ -101,7 +101,7 @@ class Page:
             "year": scored[0].table.year,
             "seed": facts.info.seed,
             "counts": _counts(scored),
-            "marks": [(mark, meaning(mark)) for mark in facts.info.marks],
+            "marks": [(mark, meaning(mark, facts.run.cut())) for mark in facts.info.marks],
             "notes": facts.notes,
         }
 

@@ -134,7 +134,7 @@ def _from(source: Source, entry: Known, meant: _Meant, before: Kept | None) -> P
         where |= {"endpoint": source.endpoint, "token": False}  # the user's token is for Hugging Face alone
     try:
         path, *_ = [Path(hf_hub_download(source.repository, file, **where)) for file in entry.files(source)]
-    except Exception as problem:
+    except Exception as problem:  # as above
         raise _NoFileError(_reason(problem)) from problem
     size = path.stat().st_size
     found = sums(path, entry.file, entry.beside)

@@ -33,15 +33,12 @@ MEANING = {
 }
 
 
-def meaning(mark: str) -> str:
-    """What a mark means; "" for one that this version does not know."""
-    return MEANING[Mark(mark)] if mark in MEANING else ""
+def meaning(mark: str, cut: Sequence[str] = ()) -> str:
+    """What a mark means, with what a budget `cut`, a few words for each system; "" for one that this version does not know."""
+    details = f" ({', '.join(cut)})" if cut and mark == Mark.CUT else ""
+    return MEANING[Mark(mark)] + details if mark in MEANING else ""
 
 
 def sentences(marks: Iterable[str], cut: Sequence[str] = ()) -> list[str]:
-    """One sentence a mark, for a warning; `cut` is what a budget cut, in a few words for each system."""
-    details = {Mark.CUT.value: f" ({', '.join(cut)})" if cut else ""}
-    return [
-        f"this run is marked {mark}" + (f": {said}" if (said := meaning(mark)) else "") + details.get(mark, "")
-        for mark in marks
-    ]
+    """One sentence a mark, for a warning."""
+    return [f"this run is marked {mark}" + (f": {said}" if (said := meaning(mark, cut)) else "") for mark in marks]

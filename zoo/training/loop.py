@@ -177,7 +177,7 @@ class Trainer:
                 self.feed.micro = math.ceil(self.feed.micro / 2)
                 torch.cuda.empty_cache()  # nothing on a CPU
                 self.hooks.note(f"out of memory: going on with {self.feed.micro} clips at a time, more accumulation")
-            except Exception as problem:
+            except Exception as problem:  # whatever a compiler raises; everything else goes on up
                 if not self.losses.give_up(problem):
                     raise
                 self._begin_again()
@@ -285,7 +285,7 @@ class Trainer:
         batch = self.feed.fetched(indices, generator)
         try:
             return self._losses(batch)
-        except Exception as problem:
+        except Exception as problem:  # as above
             if not self.losses.give_up(problem):
                 raise
         return self._losses(batch)

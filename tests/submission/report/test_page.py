@@ -32,7 +32,7 @@ from tests.submission.report_runs import ATTACK, RATE, full_run
 from zoo.data.clips import Clip
 from zoo.errors import AsdzooError
 from zoo.running.folder import Run
-from zoo.running.records import RunInfo, SystemInfo
+from zoo.running.records import BudgetInfo, RunInfo, SystemInfo
 from zoo.scores import ScoreTable
 from zoo.threshold import fit_threshold
 
@@ -379,6 +379,14 @@ def test_marks_of_the_run_are_explained(tmp_path: Path) -> None:
     assert page.count("forbid") == 2
     assert "ranks among test clips" in page
     assert json.loads((tmp_path / "run.json").read_text())["marks"] == ["resubstitution", "test-calibrated", "test-ranked"]
+
+
+def test_the_report_says_what_a_budget_cut(tmp_path: Path) -> None:
+    run = make_run(tmp_path, {"alpha": make_table("alpha")})
+    run.mark("cut")
+    run.update_info(budget=BudgetInfo(seconds=60, went_in="", order=("alpha",), stopped={"alpha": "stopped at step 3"}))
+    page = write_report(gather(run), tmp_path / "report.html").path.read_text()
+    assert "not the systems of the papers (alpha stopped at step 3)" in page
 
 
 def test_a_section_without_content_is_left_out(tmp_path: Path) -> None:
