@@ -51,6 +51,10 @@ class Encoder(Loadable):
     def hidden_states(self, features: Tensor, padding: Tensor | None = None) -> list[Tensor]:
         """The input of the first layer and the output of every layer, each (batch, tokens, width)."""
 
+    def by_layer(self, tokens: Tensor) -> Tensor:
+        """Tokens of `hidden_states`, or their padding, placed as the layers have them: by default as they are."""
+        return tokens
+
     def layers(self) -> int:
         """Number of layers."""
         return len(list(self.get_submodule(self.layer_list).children()))

@@ -157,10 +157,7 @@ class FISHER(Encoder):
 
     def _run(self, spectra: Tensor, padding: Tensor | None, every: bool) -> list[Tensor]:
         x = self.embed(spectra)
-        visible = None
-        if padding is not None:
-            own = F.pad(self.layout.grid(padding)[:, :, : self.rows].flatten(1), (1, 0), value=False)
-            visible = ~own.repeat_interleave(self.bands, dim=0)[:, None, None, :]
+        visible = None if padding is None else ~self.by_layer(padding)[:, None, None, :]
         states = [x]
         for block in self.blocks:
             alone = self.outputs is not None and self.outputs <= self.bands and block is self.blocks[-1] and not every
@@ -171,6 +168,12 @@ class FISHER(Encoder):
                 x = block(x, visible, outputs)
             states = [*states, x] if every else [x]
         return states
+
+    def by_layer(self, tokens: Tensor) -> Tensor:
+        """(batch, bands + columns x bands x rows, ...) -> (batch x bands, 1 + columns x rows, ...)."""
+        front, patches = tokens[:, : self.bands, None], tokens[:, self.bands :]
+        patches = patches.reshape(len(tokens), -1, self.bands, self.rows, *tokens.shape[2:])
+        return torch.cat([front, patches.transpose(1, 2).flatten(2, 3)], dim=2).flatten(0, 1)
 
     def _arranged(self, x: Tensor) -> Tensor:
         """(batch x bands, 1 + columns x rows, width) -> (batch, bands + columns x bands x rows, width)."""

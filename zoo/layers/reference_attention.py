@@ -9,7 +9,7 @@ feed-forward of three times the width). Written anew from that description; what
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -45,6 +45,17 @@ class Block(nn.Module):
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
+class Layered(Protocol):
+    """What it needs of an encoder."""
+
+    @property
+    def layer_list(self) -> str: ...
+
+    def by_layer(self, tokens: Tensor) -> Tensor: ...
+
+    def get_submodule(self, target: str) -> nn.Module: ...
+
+
 class ReferenceAttention(nn.Module):
     """A block for each layer of an encoder."""
 
@@ -54,13 +65,14 @@ class ReferenceAttention(nn.Module):
         self.blocks = nn.ModuleList(Block(width, HEADS if width % HEADS == 0 else 1) for _ in range(layers))
 
     @contextmanager
-    def between(self, encoder: nn.Module, far: Sequence[Tensor], padding: Tensor | None) -> Iterator[None]:
-        """Let the encoder's layers hear `far`, the outputs of its layers for the reference, while this lasts."""
-        layers = encoder.get_submodule(str(getattr(encoder, "layer_list")))  # noqa: B009  (a class variable of encoders)
+    def between(self, encoder: Layered, far: Sequence[Tensor], padding: Tensor | None) -> Iterator[None]:
+        """Let the encoder's layers hear `far`, its hidden states for the reference after each layer, while this lasts."""
+        layers = encoder.get_submodule(encoder.layer_list).children()
+        hidden = None if padding is None else encoder.by_layer(padding)
         handles = []
         try:
-            for layer, block, states in zip(layers.children(), self.blocks, far, strict=True):
-                handles.append(layer.register_forward_hook(_after(block, states, padding)))
+            for layer, block, states in zip(layers, self.blocks, far, strict=True):
+                handles.append(layer.register_forward_hook(_after(block, encoder.by_layer(states), hidden)))
             yield
         finally:
             for handle in handles:

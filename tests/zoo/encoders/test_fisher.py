@@ -171,3 +171,16 @@ def test_a_clip_longer_than_the_positions_is_refused(networks: dict[str, fisher.
     with pytest.raises(AsdzooError, match=r"1\.9 s, FISHER has positions for 1\.6 s") as caught:
         encoder(encoder.features(waves(2))[0])
     assert "input.seconds" in caught.value.hint
+
+
+@torch.no_grad()
+def test_tokens_are_placed_as_the_layers_have_them() -> None:
+    encoder = fisher.FISHER(fisher.Sizes.model_validate(dict(fisher.FISHER.tiny))).eval()
+    seen: list[torch.Tensor] = []
+    encoder.blocks[-1].register_forward_hook(lambda _, __, output: seen.append(output))
+    features, padding = encoder.features(0.1 * torch.randn(2, 24_000), torch.tensor([24_000, 12_000]))
+    last = encoder.hidden_states(features, padding)[-1]
+    assert padding is not None
+    assert torch.equal(encoder.by_layer(last), seen[0])
+    assert torch.equal(encoder.by_layer(padding), encoder.by_layer(padding[..., None])[..., 0])
+    assert encoder.by_layer(padding).sum() == padding.sum() > 0

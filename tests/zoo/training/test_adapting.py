@@ -192,7 +192,7 @@ def test_every_encoder_can_be_adapted_from_its_checkpoint(name: str, data: Path,
     without = {**system, "model": {**system["model"], "adapter": None}}
     made = [system_of("mine", values, "mine") for values in (system, without)]
     heard, plain = (one.embed(one.build_network(["a"], 0), store, np.arange(2)) for one in made)
-    assert heard.shape == (2, kind.layout.bands, encoder.width)
+    assert heard.shape == (2, encoder.layout.bands, encoder.width)
     assert np.isfinite(heard).all()
     assert not np.array_equal(heard, plain)
 
