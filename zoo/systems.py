@@ -123,7 +123,7 @@ class System:
         bare = torch.tensor(own * statuses, dtype=torch.bool)
         for part in network.modules():
             if isinstance(part, Loss):
-                part.unlabelled(bare)
+                part.unlabelled(bare.repeat(part.classes // max(1, len(bare))))  # FeatEx makes several of each class
         return network
 
     @property
