@@ -27,6 +27,7 @@ Chosen where the sources are silent or disagree:
   the only reason to compute the gradient of the network's largest feature map.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -232,8 +233,10 @@ class SpectrogramBranch(nn.Module):
         self.flat_norm = nn.BatchNorm1d(bins * inputs)
         self.dense = nn.Linear(bins * inputs, config.dim, config.bias)
 
-    def forward(self, waves: Tensor) -> Tensor:
+    def forward(self, waves: Tensor, exchange: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         features = self.front_end(waves)
+        if exchange is not None:
+            features = exchange(features)
         if self.centered:
             features = features - features.mean(1, keepdim=True)
         features = self.norm(features.flatten(0, 1)).view(features.shape)[:, None]

@@ -15,7 +15,20 @@ The abstracts and public code were at hand (github.com/wilkinghoff/ssl4asd, by w
 - half of the clips are exchanged: the first branch stays, each other branch comes from a clip of its own draw;
 - with B branches each class becomes B + 1. A clip that is left alone is of the first one; one that is exchanged has a share of
   1 / B in each of the others, the first branch's class, the second branch's class, ..., each of the clip the branch is from.
+
+StatEx, off unless asked for: Chen et al., Effective anomalous sound detection based on statistics exchange, 2023, as the same
+public code has it (the paper was not at hand):
+- half of the clips get the mean and deviation of another clip's magnitude spectrogram, before its mean over time is taken off;
+  each class becomes three: left alone, half of its own, half of the other clip's. The whole keeps its loss on plain classes.
+- Together with FeatEx, these classes are those that FeatEx makes more of, and StatEx has no loss of its own (`loss: null`).
+- The code takes statistics over frequency, one of each frame, and has those over time, one of each bin, switched off (`over`).
+Open: which statistics the paper takes; the loss of the whole beside StatEx alone, which early code leaves out;
+several resolutions, which share one draw here. The code has one, and pairs clips with the batch read backwards, not at random.
 """
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -25,7 +38,7 @@ from zoo import losses
 from zoo.config import Frozen
 from zoo.errors import AsdzooError
 from zoo.features.stft import StftMagnitude
-from zoo.losses import LossBlock, sc_adacos, soft
+from zoo.losses import LossBlock, OptionalLossBlock, sc_adacos, soft
 from zoo.metadata import Words
 from zoo.models import dual_branch_cnn
 from zoo.models.dual_branch_cnn import SpectrogramBranch, SpectrumBranch
@@ -39,6 +52,14 @@ class FeatExConfig(Frozen):
 
     probability: float = Field(0.5, ge=0, le=1)  # of a clip
     loss: LossBlock = sc_adacos.Config(trainable=True)
+
+
+class StatExConfig(Frozen):
+    """Mean and deviation of spectrograms are exchanged between clips, in training."""
+
+    probability: float = Field(0.5, ge=0, le=1)  # of a clip
+    over: Literal["frequency", "time"] = "frequency"  # of each frame, or of each bin
+    loss: OptionalLossBlock = sc_adacos.Config(trainable=True)  # null: that of FeatEx sees its classes
 
 
 class Config(Frozen):
@@ -58,6 +79,7 @@ class Config(Frozen):
     subspace_loss: bool = True  # whether each branch has a loss of its own
     subspace_trainable: bool = True  # whether the centres of these are learned [ASDKit]
     featex: FeatExConfig | None = None
+    statex: StatExConfig | None = None
 
 
 class MultiResolutionCNN(Network):
@@ -65,7 +87,7 @@ class MultiResolutionCNN(Network):
 
     def __init__(self, config: Config, samples: int, classes: int) -> None:
         super().__init__()
-        self.classes, self.featex = classes, config.featex
+        self.classes, self.featex, self.statex = classes, config.featex, config.statex
         sizes = config.model_dump(include={"dim", "kernels", "strides", "width", "dense_layers", "stem", "channels", "units"})
         of_branch = dual_branch_cnn.Config(**sizes, spectrum_heads=None, spectrogram_heads=None)
         self.branches = nn.ModuleDict({"spectrum": SpectrumBranch(of_branch, samples)} if config.spectrum else {})
@@ -78,28 +100,62 @@ class MultiResolutionCNN(Network):
             learned = {"trainable": True} if config.subspace_trainable else {}
             of_each = config.loss.model_copy(update=learned)
             self.heads.update({name: losses.build(of_each, config.dim, classes) for name in self.branches})
+        kinds = classes if config.statex is None else 3 * classes
         if config.featex is not None:
-            self.exchanged_head = losses.build(config.featex.loss, self.dim, (len(self.branches) + 1) * classes)
+            self.exchanged_head = losses.build(config.featex.loss, self.dim, (len(self.branches) + 1) * kinds)
+        if config.statex is not None and config.statex.loss is not None:
+            self.restated_head = losses.build(config.statex.loss, self.dim, kinds)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.register_parameter("bias", None)  # no bias terms, as in dual_branch_cnn
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def embeddings(self, waves: Tensor) -> dict[str, Tensor]:
-        """The embeddings of each branch, by its name."""
-        return {name: branch(waves) for name, branch in self.branches.items()}
+    def embeddings(self, waves: Tensor, exchange: Callable[[Tensor], Tensor] | None = None) -> dict[str, Tensor]:
+        """The embeddings of each branch, by its name; `exchange` is what happens to spectrograms first."""
+        return {
+            name: branch(waves) if exchange is None or name == "spectrum" else branch(waves, exchange)
+            for name, branch in self.branches.items()
+        }
 
     def forward(self, waves: Tensor, lengths: Tensor | None = None) -> Tensor:
         return torch.cat(list(self.embeddings(waves).values()), dim=1).float()
 
     def losses(self, waves: Tensor, labels: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
-        parts = self.embeddings(waves)
+        kinds, exchange = labels, None
+        if self.statex is not None:
+            share = self.statex.probability if self.training else 0.0
+            chosen = torch.rand(len(waves), 1, device=waves.device) < share
+            source = torch.randperm(len(waves), device=waves.device)
+            kinds = restated_shares(soft(labels, self.classes), chosen, source)
+            exchange = partial(restated, chosen=chosen, source=source, over=self.statex.over)
+        parts = self.embeddings(waves, exchange)
         whole = {"whole": torch.cat(list(parts.values()), dim=1)}
         found = {name: self.heads[name](embedding, labels) for name, embedding in (whole | parts).items() if name in self.heads}
+        if self.statex is not None and self.statex.loss is not None:
+            found["statex"] = self.restated_head(whole["whole"], kinds)
         if self.featex is not None:
             share = self.featex.probability if self.training else 0.0
-            found["featex"] = self.exchanged_head(*exchanged(list(parts.values()), soft(labels, self.classes), share))
+            found["featex"] = self.exchanged_head(*exchanged(list(parts.values()), soft(kinds, self.classes), share))
         return found
+
+
+def restated(
+    spectrograms: Tensor, *, chosen: Tensor, source: Tensor, over: Literal["frequency", "time"] = "frequency"
+) -> Tensor:
+    """StatEx: chosen spectrograms get the mean and the deviation, over frequency or time, of those at `source`.
+
+    Shape: (batch, frames, bins), chosen bool (batch, 1), source int64 (batch,) -> (batch, frames, bins).
+    """
+    deviation, mean = torch.std_mean(spectrograms, dim=2 if over == "frequency" else 1, correction=0, keepdim=True)
+    shapes = (spectrograms - mean) / (deviation + 1e-16)  # 0 where nothing varies, as in digital silence
+    return torch.where(chosen[:, :, None], shapes * deviation[source] + mean[source], spectrograms)
+
+
+def restated_shares(shares: Tensor, chosen: Tensor, source: Tensor) -> Tensor:
+    """The classes of StatEx: shares (batch, classes) -> (batch, 3 x classes) of "left alone", "its own" and "the other's"."""
+    nothing = torch.zeros_like(shares)
+    apart = torch.cat([nothing, shares / 2, shares[source] / 2], dim=1)
+    return torch.where(chosen, apart, torch.cat([shares, nothing, nothing], dim=1))
 
 
 def exchanged(parts: list[Tensor], shares: Tensor, probability: float) -> tuple[Tensor, Tensor]:
@@ -119,7 +175,7 @@ def exchanged(parts: list[Tensor], shares: Tensor, probability: float) -> tuple[
 
 
 def build(config: Config, shape: InputShape, classes: int) -> MultiResolutionCNN:
-    """Raises: AsdzooError when clips are too short or keep their length, or FeatEx has nothing to exchange."""
+    """Raises: AsdzooError when clips are too short or keep their length, FeatEx has nothing to exchange, or StatEx no loss."""
     if shape.samples is None:
         raise AsdzooError("multi_resolution_cnn needs clips of one length", "set input.seconds to a number, such as 10.0")
     longest = max(config.windows)
@@ -130,4 +186,9 @@ def build(config: Config, shape: InputShape, classes: int) -> MultiResolutionCNN
         )
     if config.featex is not None and config.spectrum + len(config.windows) < 2:
         raise AsdzooError("FeatEx exchanges branches, and there is one", "set model.featex=null, or name more windows")
+    if config.statex is not None and config.statex.loss is None and config.featex is None:
+        raise AsdzooError(
+            "nothing learns the classes of StatEx: it has no loss, and there is no FeatEx",
+            "leave model.statex.loss out, or model.featex in",
+        )
     return MultiResolutionCNN(config, shape.samples, classes)

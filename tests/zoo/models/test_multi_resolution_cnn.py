@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from zoo.config import ablation_paths
 from zoo.errors import AsdzooError
 from zoo.losses import soft
-from zoo.models.multi_resolution_cnn import Config, FeatExConfig, MultiResolutionCNN, build, exchanged
+from zoo.models.multi_resolution_cnn import Config, FeatExConfig, MultiResolutionCNN, StatExConfig, build, exchanged
 from zoo.networks import InputShape
 from zoo.systems import load_system
 
@@ -113,9 +113,23 @@ def test_every_ablation_trains(name: str) -> None:
     losses = net.train().losses(waves(), torch.arange(6) % 2)
     torch.stack(list(losses.values())).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters() if p.requires_grad)
-    assert ("featex" in losses) == (name != "multi_resolution_cnn_no_featex")
+    assert ("featex" in losses) == (name not in ("multi_resolution_cnn_no_featex", "multi_resolution_cnn_statex"))
+    assert ("statex" in losses) == (name == "multi_resolution_cnn_statex")
     assert ("spectrum" in losses) == (name != "multi_resolution_cnn_no_subspace_loss")
     assert len(net.branches) == (2 if name == "multi_resolution_cnn_one_resolution" else 4)
+
+
+def test_machines_without_attributes_have_their_centres_in_every_kind_of_featex() -> None:
+    loss = "{name: arcface, centers: 1, unlabelled_centers: 3}"
+    net = load_system("multi_resolution_cnn_tiny", [f"model.featex.loss={loss}"]).build_network(
+        ["fan/00/source/", "fan/00/source/speed_1"], 0
+    )
+    assert isinstance(net, MultiResolutionCNN)
+    counts = (~net.exchanged_head.get_buffer("absent")).sum(1).tolist()
+    assert len(counts) == 4 * 2
+    assert counts == counts[:2] * 4
+    assert sorted(counts[:2]) == [1, 3]
+    assert net.train().losses(torch.randn(4, 32000), torch.arange(4) % 2)["featex"].isfinite()
 
 
 @pytest.mark.parametrize(
@@ -124,6 +138,12 @@ def test_every_ablation_trains(name: str) -> None:
         (None, {}, "one length", "input.seconds"),
         (1500, {}, "too short for a window of 512", "input.seconds to 0.096"),
         (16000, {"spectrum": False, "windows": (256,)}, "there is one", "model.featex=null"),
+        (
+            16000,
+            {"featex": None, "statex": StatExConfig(loss=None)},
+            "nothing learns the classes of StatEx",
+            "model.statex.loss",
+        ),
     ],
 )
 def test_what_cannot_be(samples: int | None, options: dict[str, Any], said: str, hint: str) -> None:
