@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.zoo.trees import clip_name
-from zoo.data.names import ClipName, bare_name, parse_name
+from zoo.data import names
+from zoo.data.names import ClipName, bare_name, copied_name, parse_name
 
 # name, folder -> (section, index, split, domain, label, attributes)
 EXAMPLES: dict[tuple[str, str], tuple[str, str, str, str | None, str | None, str | None]] = {
@@ -169,3 +170,13 @@ def test_any_text_is_parsed_or_refused(text: str, folder: str) -> None:
     if parsed is not None:
         assert parsed.section in text
         assert parsed.index in text
+
+
+@given(
+    st.lists(
+        st.sampled_from(["0001", "a", "of ", " ", "-", "_", "(", ")", "2", "copy", "KOPIE", "Copy of ", "kopi", "3rd "])
+    ).map("".join)
+)
+def test_most_names_are_known_to_be_no_copy_without_a_match(stem: str) -> None:
+    match = names._COPY.fullmatch(stem)
+    assert copied_name(stem) == ((match["after"] or match["before"]) if match else None)
