@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from zoo.checkpoints.reading import Content, beside
 from zoo.encoders._base import HeadSizes
@@ -69,6 +70,25 @@ class Block(nn.Module):
         y = self.mlp["fc2"](F.gelu(self.mlp["fc1"](x)))
         normed: Tensor = self.norm2(x + self.dropout(y))
         return normed
+
+
+class Blocks(nn.ModuleList):
+    """Block after block."""
+
+    def states(self, x: Tensor, visible: Tensor | None, *, outputs: int | None, every: bool, again: bool) -> list[Tensor]:
+        """The input and what each block gives where `every` is wanted, else what the last one gives.
+
+        The last block gives `outputs` tokens alone where not every state is wanted. `again`: activations are computed twice.
+        """
+        states = [x]
+        for block in self:
+            wanted = outputs if block is self[-1] and not every else None
+            if again and torch.is_grad_enabled():
+                x = checkpoint(block, x, visible, wanted, use_reentrant=False)
+            else:
+                x = block(x, visible, wanted)
+            states = [*states, x] if every else [x]
+        return states
 
 
 class _Attention(nn.Module):

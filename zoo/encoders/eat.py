@@ -15,11 +15,10 @@ import torch
 from pydantic import NonNegativeFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from zoo.checkpoints.reading import Checkpoint, Content, renamed
 from zoo.encoders._base import Encoder, HeadSizes, at_least, centred, require_multiple
-from zoo.encoders._image_encoder import FAIRSEQ, Block, banded, positions, short
+from zoo.encoders._image_encoder import FAIRSEQ, Block, Blocks, banded, positions, short
 from zoo.errors import AsdzooError
 from zoo.features.fbank import KaldiFbank
 from zoo.layers.pooling import Layout
@@ -80,7 +79,7 @@ class EAT(Encoder):
         self.extra_tokens = nn.Parameter(torch.randn(1, 1, config.width) * 0.02)
         self.fixed_positional_encoder = _Positions(config.columns, config.width)
         self.pre_norm = nn.LayerNorm(config.width, eps=1e-6)
-        self.blocks = nn.ModuleList(Block(config, config.hidden, config.dropout) for _ in range(config.layers))
+        self.blocks = Blocks(Block(config, config.hidden, config.dropout) for _ in range(config.layers))
 
     @classmethod
     def claim(cls, content: Content) -> dict[str, Any] | None:
@@ -132,15 +131,7 @@ class EAT(Encoder):
     def _run(self, fbank: Tensor, padding: Tensor | None, every: bool) -> list[Tensor]:
         x = self.embed(fbank)
         visible = None if padding is None else ~padding[:, None, None, :]
-        states = [x]
-        for block in self.blocks:
-            outputs = self.outputs if block is self.blocks[-1] and not every else None
-            if self.checkpointing and torch.is_grad_enabled():
-                x = checkpoint(block, x, visible, outputs, use_reentrant=False)
-            else:
-                x = block(x, visible, outputs)
-            states = [*states, x] if every else [x]
-        return states
+        return self.blocks.states(x, visible, outputs=self.outputs, every=every, again=self.checkpointing)
 
 
 def _normalised(fbank: Tensor) -> Tensor:

@@ -22,11 +22,10 @@ import torch
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from zoo.checkpoints.reading import Checkpoint, Content, renamed
 from zoo.encoders._base import Encoder, HeadSizes, at_least, centred, require_multiple
-from zoo.encoders._image_encoder import FAIRSEQ, Block, banded, positions, said, short
+from zoo.encoders._image_encoder import FAIRSEQ, Block, Blocks, banded, positions, said, short
 from zoo.errors import AsdzooError
 from zoo.features.stft import StftMagnitude
 from zoo.layers.pooling import Layout
@@ -94,7 +93,7 @@ class FISHER(Encoder):
         self.band_token = nn.Parameter(torch.randn(1, 1, config.width) * 0.02)
         self.fixed_positional_encoder = _Positions(config.positions, config.width)
         self.pre_norm = nn.LayerNorm(config.width, eps=1e-6)
-        self.blocks = nn.ModuleList(Block(config, config.hidden, config.dropout) for _ in range(config.layers))
+        self.blocks = Blocks(Block(config, config.hidden, config.dropout) for _ in range(config.layers))
 
     @classmethod
     def claim(cls, content: Content) -> dict[str, Any] | None:
@@ -158,16 +157,8 @@ class FISHER(Encoder):
     def _run(self, spectra: Tensor, padding: Tensor | None, every: bool) -> list[Tensor]:
         x = self.embed(spectra)
         visible = None if padding is None else ~self.by_layer(padding)[:, None, None, :]
-        states = [x]
-        for block in self.blocks:
-            alone = self.outputs is not None and self.outputs <= self.bands and block is self.blocks[-1] and not every
-            outputs = 1 if alone else None
-            if self.checkpointing and torch.is_grad_enabled():
-                x = checkpoint(block, x, visible, outputs, use_reentrant=False)
-            else:
-                x = block(x, visible, outputs)
-            states = [*states, x] if every else [x]
-        return states
+        outputs = 1 if self.outputs is not None and self.outputs <= self.bands else None  # the class token of each band
+        return self.blocks.states(x, visible, outputs=outputs, every=every, again=self.checkpointing)
 
     def by_layer(self, tokens: Tensor) -> Tensor:
         """(batch, bands + columns x bands x rows, ...) -> (batch x bands, 1 + columns x rows, ...)."""
